@@ -1,0 +1,23 @@
+"""The exceptions a caller may meet. Each message is one sentence a user can act on.
+
+InklingError
+├── CheckpointError     a model folder that cannot be used
+├── EngineUnavailable   no engine answers and none could be started
+└── EngineRefused       the engine answered with an error
+"""
+
+
+class InklingError(Exception):
+    """Base of all errors shown to users: `str(error)` says what is wrong and what to do."""
+
+
+class CheckpointError(InklingError):
+    """A checkpoint is missing, truncated, or of another architecture."""
+
+
+class EngineUnavailable(InklingError):
+    """No engine answers and none could be started."""
+
+
+class EngineRefused(InklingError):
+    """The engine answered a request with an error (for example, a prompt longer than the context)."""

@@ -1,0 +1,200 @@
+"""What of a document goes into the prompt, and where the cuts are.
+
+    file:    … | head …………… | tail … ‸ suffix … | …
+               window        anchor   cursor
+
+The tail stands in the assistant's turn, so the model continues code instead of re-typing it; head,
+suffix and chunks stand before it and are frozen. While one plan holds, a typed character only
+appends to the tail: nothing before it is computed again.
+
+A plan is made anew at a jump, after an edit above the anchor, or when the tail has outgrown its
+share. The cuts fall on lines, at coarse steps, never at "cursor minus N".
+"""
+
+from dataclasses import dataclass
+
+from inkling.core import Chunk, DocumentSnapshot
+from inkling.prompt.harmony import Wording, render_fixed
+from inkling.tokenizer import Tokenizer
+
+CHUNK_SHARE = 0.30
+SUFFIX_SHARE = 0.18
+# Of the prefix's share, what a new plan leaves free for typing before it must be made anew.
+GROWTH_SHARE = 0.25
+WINDOW_STEP = 16  # lines: the window starts at a multiple of it
+# A model continues code more surely when it has written some of it: this much stands in the tail.
+ANCHOR_LINES = 4
+ANCHOR_CHARS = 50
+SUFFIX_TOLERANCE = 0.10
+# Lines longer than this are cut at multiples of it (minified code, data).
+LONG_LINE = 384
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`token_ids` to send; the engine may choose the last `healing` of them again."""
+
+    token_ids: list[int]
+    healing: int
+
+
+@dataclass(frozen=True)
+class PromptPlan:
+    """The frozen part of a document's prompt: all but the tail."""
+
+    uri: str
+    chunks: tuple[Chunk, ...]
+    chunks_offset: int
+    suffix: str
+    head: str
+    anchor: int
+    fixed_ids: tuple[int, ...]
+    tail_budget: int
+
+    def prompt(self, tokenizer: Tokenizer, document: DocumentSnapshot, offset: int) -> Prompt:
+        """Token ids for the cursor at `offset`. Call it only while the plan holds."""
+        tail = document.text[self.anchor : offset]
+        # Only a very long line can pass the budget: its start is what matters least.
+        token_ids = tokenizer.encode(tail)[-self.tail_budget :]
+        return Prompt([*self.fixed_ids, *token_ids], tokenizer.healing_len(tail))
+
+    def holds(self, tokenizer: Tokenizer, document: DocumentSnapshot, offset: int) -> bool:
+        """Whether the cursor at `offset` needs nothing but a longer or shorter tail."""
+        text = document.text
+        return (
+            document.uri == self.uri
+            and self.anchor <= offset
+            and text.endswith(self.head, 0, self.anchor)
+            and similar(self.suffix, text[offset : offset + len(self.suffix)])
+            and len(tokenizer.encode(text[self.anchor : offset])) <= self.tail_budget
+        )
+
+
+def similar(frozen: str, now: str) -> bool:
+    """Whether a frozen suffix still stands for the text after the cursor: the same first line, and
+    at most 10 % changed."""
+    if frozen.split("\n", 1)[0] != now.split("\n", 1)[0]:
+        return False
+    longest = max(len(frozen), len(now))
+    same = _common_prefix(frozen, now)
+    same += min(_common_prefix(frozen[::-1], now[::-1]), min(len(frozen), len(now)) - same)
+    return longest - same <= SUFFIX_TOLERANCE * longest
+
+
+def make_plan(
+    tokenizer: Tokenizer,
+    wording: Wording,
+    document: DocumentSnapshot,
+    offset: int,
+    chunks: tuple[Chunk, ...],
+    budget: int,
+    previous: PromptPlan | None = None,
+) -> PromptPlan:
+    """Plan the prompt for a cursor at `offset` (code points) within `budget` tokens.
+
+    `chunks` come ranked, best first; those that do not fit are left out. What can be kept of the
+    `previous` plan of the same document is kept: its suffix, if it still stands for what follows
+    the cursor, and its chunks, unless new ones are given.
+    """
+    text = document.text
+    if previous is not None and not chunks:
+        kept, chunks_offset = previous.chunks, previous.chunks_offset
+    else:
+        kept, chunks_offset = _fit_chunks(tokenizer, chunks, int(budget * CHUNK_SHARE)), offset
+    if previous is not None and similar(
+        previous.suffix, text[offset : offset + len(previous.suffix)]
+    ):
+        suffix = previous.suffix
+    else:
+        suffix = _fit_suffix(tokenizer, text, offset, int(budget * SUFFIX_SHARE))
+    path = document.path
+    without_prefix = render_fixed(
+        tokenizer, wording, path=path, chunks=kept, suffix=suffix, head=""
+    )
+    prefix_budget = max(32, budget - len(without_prefix))
+    growth = int(prefix_budget * GROWTH_SHARE)
+    window = _window_start(tokenizer, text, offset, prefix_budget - growth)
+    anchor = _anchor(text, window, offset)
+    head = text[window:anchor]
+    fixed_ids = render_fixed(tokenizer, wording, path=path, chunks=kept, suffix=suffix, head=head)
+    return PromptPlan(
+        uri=document.uri,
+        chunks=kept,
+        chunks_offset=chunks_offset,
+        suffix=suffix,
+        head=head,
+        anchor=anchor,
+        fixed_ids=tuple(fixed_ids),
+        tail_budget=max(32, budget - len(fixed_ids)),
+    )
+
+
+def _common_prefix(a: str, b: str) -> int:
+    """Length of the common start, by halving: comparing slices is far faster than characters."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _fit_chunks(tokenizer: Tokenizer, chunks: tuple[Chunk, ...], budget: int) -> tuple[Chunk, ...]:
+    kept = []
+    for chunk in chunks:
+        cost = len(tokenizer.encode(chunk.text)) + len(tokenizer.encode(chunk.path)) + 12
+        if cost <= budget:
+            kept.append(chunk)
+            budget -= cost
+    return tuple(kept)
+
+
+def _fit_suffix(tokenizer: Tokenizer, text: str, offset: int, budget: int) -> str:
+    """Whole lines after the cursor, as many as fit; at least a piece of the cursor's own line."""
+    end = offset
+    while end < len(text) and budget > 0:
+        newline = text.find("\n", end)
+        line_end = len(text) if newline < 0 else newline + 1
+        if line_end - end > LONG_LINE:
+            return text[offset : end + LONG_LINE] if end == offset else text[offset:end]
+        budget -= len(tokenizer.encode(text[end:line_end]))
+        if budget >= 0 or end == offset:
+            end = line_end
+    return text[offset:end]
+
+
+def _window_start(tokenizer: Tokenizer, text: str, offset: int, budget: int) -> int:
+    """The first line of the prefix in the prompt: at a multiple of WINDOW_STEP lines from the top,
+    or the file's start, or inside a very long line."""
+    starts = [0]  # offsets of the lines that end before the cursor
+    position = text.find("\n", 0, offset)
+    while position >= 0:
+        starts.append(position + 1)
+        position = text.find("\n", position + 1, offset)
+    line_start = starts[-1]
+    if offset - line_start > LONG_LINE:
+        into_line = (offset - line_start) // LONG_LINE * LONG_LINE
+        return line_start + max(0, into_line - LONG_LINE)
+    fitting = len(starts) - 1  # index of the first line that fits
+    end = offset
+    for index in range(len(starts) - 1, -1, -1):
+        if end - starts[index] > LONG_LINE:
+            break
+        budget -= len(tokenizer.encode(text[starts[index] : end]))
+        if budget < 0:
+            break
+        fitting, end = index, starts[index]
+    stepped = -(-fitting // WINDOW_STEP) * WINDOW_STEP
+    return starts[stepped if stepped < len(starts) else fitting]
+
+
+def _anchor(text: str, window: int, offset: int) -> int:
+    """Where the tail begins: some lines above the cursor, enough for the model to stay in step."""
+    anchor = max(window, text.rfind("\n", window, offset) + 1)
+    for _ in range(ANCHOR_LINES):
+        if anchor == window or offset - anchor >= ANCHOR_CHARS:
+            break
+        anchor = max(window, text.rfind("\n", window, anchor - 1) + 1)
+    return anchor

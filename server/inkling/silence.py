@@ -1,0 +1,31 @@
+"""Why a document is left alone: every silence has a reason the user can ask for."""
+
+from pathlib import PurePosixPath
+
+from inkling.config import Settings
+from inkling.core import DocumentSnapshot
+
+# Files that hold keys and passwords by convention. Their text must not even reach a prompt.
+_SECRET_NAMES = frozenset(
+    {".env", ".netrc", ".npmrc", ".pypirc", "credentials", "id_rsa", "id_ed25519"}
+)
+_SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".kdbx", ".keystore")
+
+
+def is_secret(path: str) -> bool:
+    """Whether a file's name says that it holds secrets."""
+    name = PurePosixPath(path).name.lower()
+    return name in _SECRET_NAMES or name.startswith(".env.") or name.endswith(_SECRET_ENDINGS)
+
+
+def reason_for_silence(settings: Settings, document: DocumentSnapshot) -> str:
+    """Why this document gets no completion, "" if it does."""
+    if not settings.enabled:
+        return "disabled"
+    if document.language in settings.disabled_languages:
+        return f"disabled for {document.language}"
+    if is_secret(document.path):
+        return "secret"
+    if len(document.text) > settings.max_file_kb * 1024:
+        return "file too large"
+    return ""

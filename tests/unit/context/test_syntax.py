@@ -1,0 +1,42 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkling.context.syntax import parse
+from tests.pictures import at_cursor
+
+CODE = st.text(alphabet="def f(x):\n    return 'é🎉' # {}[]=\t", max_size=60)
+
+
+@given(st.lists(CODE, min_size=2, max_size=6))
+def test_an_incremental_parse_equals_a_full_one(versions: list[str]) -> None:
+    tree = parse("python", versions[0])
+    for text in versions[1:]:
+        tree = parse("python", text, tree)
+        fresh = parse("python", text)
+        assert tree is not None
+        assert fresh is not None
+        assert str(tree.tree.root_node) == str(fresh.tree.root_node)
+
+
+@given(CODE, st.integers(0, 60), CODE)
+def test_an_inserted_text_is_parsed_incrementally(text: str, at: int, inserted: str) -> None:
+    new = text[:at] + inserted + text[at:]
+    old = parse("typescript", text)
+    tree, fresh = parse("typescript", new, old), parse("typescript", new)
+    assert tree is not None
+    assert fresh is not None
+    assert str(tree.tree.root_node) == str(fresh.tree.root_node)
+
+
+def test_enclosing_scope_is_the_innermost_function_or_class() -> None:
+    text, offset = at_cursor("class A:\n    def f(self):\n        x = ‸1\n\ny = 2\n")
+    tree = parse("python", text)
+    assert tree is not None
+    scope = tree.enclosing_scope(offset)
+    assert scope is not None
+    assert scope.type == "function_definition"
+    assert tree.enclosing_scope(len(text) - 2) is None
+
+
+def test_an_unknown_language_has_no_tree() -> None:
+    assert parse("cobol", "MOVE A TO B.") is None

@@ -1,0 +1,84 @@
+"""One picture at least for each filter."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkling.core import Extent
+from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess.block_end import stop_at_block_end
+from inkling.postprocess.repetition import stop_at_repetition
+from inkling.postprocess.single_line import stop_at_line_end
+from inkling.postprocess.suffix_lines import stop_at_suffix_line
+from inkling.postprocess.suffix_overlap import trim_suffix_overlap
+from inkling.postprocess.trailing_space import trim_trailing_space
+from tests.unit.postprocess.pictures import check, draft_of
+
+
+def test_a_line_completion_ends_with_its_line() -> None:
+    check(stop_at_line_end, "x = ├1\ny = 2┤\n", "1", extent=Extent.LINE, is_done=True)
+    check(stop_at_line_end, "x = ├1\ny = 2┤\n", "1\ny = 2", extent=Extent.BLOCK, is_done=False)
+
+
+def test_a_block_completion_ends_with_its_block() -> None:
+    picture = "def f():├\n    return 1\n\ndef g():\n    pass┤"
+    check(stop_at_block_end, picture, "\n    return 1", is_done=True)
+    check(stop_at_block_end, "def f():├\n    return 1┤", "\n    return 1", is_done=False)
+
+
+def test_a_loop_is_cut_after_its_first_round() -> None:
+    check(
+        stop_at_repetition,
+        "    ├go()\n    a()\n    b()\n    a()\n    b()\n    a()\n    b()\n    c()┤",
+        "go()\n    a()\n    b()",
+        is_done=True,
+    )
+    check(stop_at_repetition, "x = [├\n  1,\n  1,\n  1,\n  1,┤", "\n  1,", is_done=True)
+    check(stop_at_repetition, "x = '├to the to the to the to the to the ┤", "to the ")
+    check(stop_at_repetition, "# ├--------------------------------┤", "-" * 32, is_done=False)
+
+
+def test_two_equal_lines_are_no_loop() -> None:
+    check(stop_at_repetition, "├end()\nend()\n┤", "end()\nend()\n", is_done=False)
+
+
+def test_it_stops_before_the_line_below() -> None:
+    check(
+        stop_at_suffix_line,
+        "    ├b = 2\n    return a┤\n    return a\n",
+        "b = 2",
+        is_done=True,
+    )
+    check(stop_at_suffix_line, "    ├return a┤\n    return a\n", "", is_done=True)
+    check(stop_at_suffix_line, "    ├return a┤\n        return a\n", "return a", is_done=False)
+
+
+def test_what_stands_right_of_the_cursor_is_not_written_twice() -> None:
+    check(trim_suffix_overlap, "print(├x)┤)\n", "x", extent=Extent.LINE)
+    check(trim_suffix_overlap, "f(├a, b)┤) + 1\n", "a, b", extent=Extent.LINE)
+    check(trim_suffix_overlap, "x = ├a + b┤ + b\n", "a", extent=Extent.LINE)
+    check(trim_suffix_overlap, "print(├x┤)\n", "x", extent=Extent.LINE)
+
+
+def test_no_completion_ends_in_white_space() -> None:
+    check(trim_trailing_space, "x = ├1  \n  ┤", "1")
+    check(trim_trailing_space, "├  \n ┤", "")
+    check(trim_trailing_space, "x = ├1  ┤", "1  ", is_whole=False)
+
+
+def test_an_empty_result_names_its_filter() -> None:
+    draft = draft_of("    ├return a┤\n    return a\n", Extent.BLOCK)
+    assert apply_filters(draft).cut_by == "the line below"
+
+
+@given(
+    st.text(alphabet="ab (){}:\n\t", max_size=80),
+    st.text(alphabet="ab :\t", max_size=6),
+    st.text(alphabet="ab)\n", max_size=12),
+    st.sampled_from(Extent),
+    st.booleans(),
+)
+def test_filters_only_ever_shorten(
+    text: str, line_before: str, suffix: str, extent: Extent, is_whole: bool
+) -> None:
+    result = apply_filters(Draft(text, line_before, suffix, extent, is_whole))
+    assert text.startswith(result.text)
