@@ -1,0 +1,181 @@
+"""The engine as the server sees it: OpenAI completions over a unix socket or loopback, streaming.
+
+Starts the engine when none answers. Knows nothing of what a prompt means and never imports torch.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from inkling.config import EngineSettings
+from inkling.core import Priority, Usage
+from inkling.errors import EngineRefused, EngineUnavailable
+from inkling.runtime import Address, read_address, start_engine
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose tokens; the fields are OpenAI's. `max_tokens=0` only fills the KV cache."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One event of a stream. The last one carries the `usage` and no text."""
+
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class EngineModel:
+    """The model an engine serves. `root` is the checkpoint's folder; `kind` is "demo", "exl2" or
+    "stub"; `description` is what every surface shows of it."""
+
+    id: str
+    root: Path
+    context_len: int
+    kind: str
+    device: str
+    description: str
+    pid: int
+
+
+class EngineClient:
+    """A connection to the engine of this machine, made when first needed and again when it broke."""
+
+    def __init__(self, settings: EngineSettings, *, spawn: bool = True) -> None:
+        """With `spawn` an engine is started when none answers."""
+        self._settings = settings
+        self._spawn = spawn
+        self._http: httpx.AsyncClient | None = None
+
+    async def model(self) -> EngineModel:
+        """The model that answers. Raises EngineUnavailable."""
+        http = await self._connected()
+        try:
+            response = await http.get("/v1/models")
+            found = _checked(response)["data"][0]
+            about = found["inkling"]
+            return EngineModel(
+                id=found["id"],
+                root=Path(found["root"]),
+                context_len=found["max_model_len"],
+                kind=about["kind"],
+                device=about["device"],
+                description=about["description"],
+                pid=about["pid"],
+            )
+        except httpx.HTTPError as error:
+            await self._disconnect()
+            raise EngineUnavailable(f"the engine stopped answering ({error!r}).") from error
+
+    async def generate(
+        self,
+        prompt: list[int],
+        params: SamplingParams,
+        priority: Priority = Priority.INTERACTIVE,
+        healing: int = 0,
+    ) -> AsyncGenerator[Piece, None]:
+        """Stream a completion of `prompt` (token ids); the engine may choose the last `healing` of
+        them again. Closing the iterator ends the engine's work within one step.
+
+        Raises EngineRefused for a request that cannot be served, EngineUnavailable when the engine
+        dies; the next call starts another.
+        """
+        http = await self._connected()
+        body: dict[str, Any] = {
+            "prompt": prompt,
+            "stream": True,
+            "max_tokens": params.max_tokens,
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            "stop": list(params.stop),
+            "priority": priority.name.lower(),
+            "healing": healing,
+        }
+        if params.seed is not None:
+            body["seed"] = params.seed
+        try:
+            async with http.stream("POST", "/v1/completions", json=body) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    _checked(response)
+                async for line in response.aiter_lines():
+                    if line.startswith("data: ") and line != "data: [DONE]":
+                        yield _piece(json.loads(line.removeprefix("data: ")))
+        except httpx.HTTPError as error:
+            await self._disconnect()
+            raise EngineUnavailable("the engine ended; the next key starts it again.") from error
+
+    async def aclose(self) -> None:
+        """Close the connection. The engine goes on."""
+        await self._disconnect()
+
+    async def _connected(self) -> httpx.AsyncClient:
+        if self._http is None:
+            address = await asyncio.to_thread(read_address)
+            if address is None:
+                if not self._spawn:
+                    raise EngineUnavailable(
+                        "no engine is running: start one with `inkling engine`."
+                    )
+                address = await asyncio.to_thread(start_engine, self._settings)
+            self._http = _connect(address)
+        return self._http
+
+    async def _disconnect(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            with contextlib.suppress(httpx.HTTPError):
+                await http.aclose()
+
+
+def _connect(address: Address) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=address.socket) if address.socket else None
+    return httpx.AsyncClient(
+        transport=transport,
+        base_url=address.url or "http://engine",
+        headers={"Authorization": f"Bearer {address.token}"} if address.token else {},
+        # A long prompt on a CPU takes its time; that the engine lives shows in its connection.
+        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+        trust_env=False,
+    )
+
+
+def _checked(response: httpx.Response) -> Any:
+    """The body of a good answer. Raises EngineRefused with the engine's own sentence."""
+    try:
+        body = response.json()
+    except ValueError:
+        raise EngineRefused(f"the engine answered {response.status_code} without JSON.") from None
+    if response.status_code != 200:
+        raise EngineRefused(str(body["error"]["message"]))
+    return body
+
+
+def _piece(event: dict[str, Any]) -> Piece:
+    if "error" in event:
+        raise EngineRefused(str(event["error"]["message"]))
+    usage = None
+    if counted := event.get("usage"):
+        names = ("prompt_tokens", "completion_tokens", "reused", "prefilled", "ttft_ms")
+        usage = Usage(**{name: counted[name] for name in names})
+    for choice in event["choices"]:
+        return Piece(choice["text"], tuple(choice["token_ids"]), choice["finish_reason"], usage)
+    return Piece(usage=usage)

@@ -1,0 +1,153 @@
+"""`inkling engine`: serve, or attach to the engine that runs already."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from inkling.config import EngineSettings
+from inkling.errors import InklingError
+from inkling.runtime import Address, is_running, lock, read_address, runtime_folder, write_address
+
+log = logging.getLogger(__name__)
+
+ATTACH_POLL_S = 0.5
+LOCK_TRIES = 20
+
+
+class ListenError(InklingError):
+    """The engine's socket or port cannot be had."""
+
+
+def run(settings: EngineSettings) -> int:
+    """Serve until idle, SIGTERM or Ctrl-C; or wait for the engine that runs already to end.
+
+    Raises CheckpointError and ListenError.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    # Two idle threads that spin on shared cores make each other 10 to 30 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for _ in range(LOCK_TRIES):  # who looks for an engine holds the lock for a moment
+        with lock("engine.lock") as is_ours:
+            if is_ours:
+                return _serve(settings)
+        if (address := read_address()) and _attach(address):
+            return 0
+        time.sleep(0.05)
+    raise ListenError("another engine is starting: wait for it, or end it.")
+
+
+def _attach(address: Address) -> bool:
+    """Say which engine runs and stay until it ends. False if it does not answer yet."""
+    transport = httpx.HTTPTransport(uds=address.socket) if address.socket else None
+    headers = {"Authorization": f"Bearer {address.token}"}
+    url = address.url or "http://engine"
+    try:
+        with httpx.Client(transport=transport, trust_env=False, headers=headers) as http:
+            about = http.get(f"{url}/v1/models").json()["data"][0]["inkling"]
+    except httpx.HTTPError:
+        return False
+    _say(f"attached to the engine of pid {about['pid']}: {about['description']}")
+    while is_running():
+        time.sleep(ATTACH_POLL_S)
+    _say("that engine has ended")
+    return True
+
+
+def _serve(settings: EngineSettings) -> int:
+    # Heavy imports only here: attaching needs none of them.
+    import uvicorn
+
+    from inkling.engine.app import make_app
+    from inkling.engine.pick import pick_model
+    from inkling.engine.serving import Serving, make_serving
+
+    listener, address = _listen(settings)
+    try:
+        serving = make_serving(pick_model(settings), settings)
+        config = uvicorn.Config(
+            make_app(serving, address.token), log_level="warning", lifespan="off", access_log=False
+        )
+        server = uvicorn.Server(config)
+
+        async def end_when_idle(serving: Serving) -> None:
+            limit = settings.idle_minutes * 60
+            while True:
+                since = time.monotonic() - serving.last_request
+                if not serving.num_running and since >= limit:
+                    log.info("no request for %g minutes: ending", settings.idle_minutes)
+                    server.should_exit = True
+                    return
+                await asyncio.sleep(min(1.0, limit / 4))
+
+        async def serve() -> None:
+            idle = asyncio.create_task(end_when_idle(serving))
+            write_address(address)
+            _say(f"{serving.picked.description}, listening on {address.socket or address.url}")
+            await server.serve(sockets=[listener])
+            idle.cancel()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve())
+        serving.scheduler.stop()
+    finally:
+        listener.close()
+        (runtime_folder() / "engine.json").unlink(missing_ok=True)
+        if address.socket:
+            Path(address.socket).unlink(missing_ok=True)
+    return 0
+
+
+def _listen(settings: EngineSettings) -> tuple[socket.socket, Address]:
+    """Bind before loading: a port or socket in use must not cost a model's loading time first."""
+    if settings.transport == "tcp":
+        listener = socket.socket(socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", settings.port))
+        except OSError as error:
+            listener.close()
+            raise ListenError(
+                f"port {settings.port} is not free ({error.strerror}): choose another, or 0."
+            ) from error
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        return listener, Address(os.getpid(), url=url, token=secrets.token_urlsafe(32))
+    path = runtime_folder() / "engine.sock"
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)  # 0600 from the first moment
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"cannot listen on {path}: {error.strerror}.") from error
+    finally:
+        os.umask(mask)
+    return listener, Address(os.getpid(), socket=str(path))
+
+
+def _remove_stale(path: Path) -> None:
+    """Take away what a killed engine left; we hold the lock, so no engine of ours listens there."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise ListenError(f"{path} is in the way and is no socket: remove it.")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise ListenError(f"another program listens on {path}: end it, or set INKLING_RUNTIME_DIR.")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"inkling engine: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,133 @@
+"""One completion while the model writes it: the raw stream, the filtered text, and who reads it.
+
+A generation outlives the request that began it. While the user types the very text it produces,
+newer requests of the document read on from it (type-through) and the engine is not asked again.
+Event loop only.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+
+from inkling.client import Piece
+from inkling.core import DocumentSnapshot, Extent, Usage
+from inkling.errors import InklingError
+from inkling.postprocess import Draft, apply_filters
+
+# A cancelled request is usually followed by the next key's. Decoding goes on this long without a
+# reader; an incompatible request ends it at once.
+ABANDONED_S = 1.0
+
+
+class Generation:
+    """Text for one place of one document, growing until `is_final`."""
+
+    def __init__(
+        self,
+        document: DocumentSnapshot,
+        offset: int,
+        extent: Extent,
+        pieces: Callable[[], AsyncGenerator[Piece, None]],
+    ) -> None:
+        """`pieces` opens the engine's stream; closing that stream cancels the engine's work."""
+        text = document.text
+        line_start = text.rfind("\n", 0, offset) + 1
+        self.id = uuid.uuid4().hex
+        self.uri = document.uri
+        self.offset = offset
+        self.text = ""
+        self.is_final = False
+        self.silence = ""
+        self.failure: InklingError | None = None
+        self.usage: Usage | None = None
+        self._document_text = text
+        self._draft = Draft("", text[line_start:offset], text[offset:], extent)
+        self._grew = asyncio.Condition()
+        self._num_readers = 0
+        self._task = asyncio.create_task(self._run(pieces))
+
+    def rest_after(self, document: DocumentSnapshot, offset: int) -> str | None:
+        """What is left of the text once the user has typed on to `offset`; None if they typed
+        something else. While the typed text is ahead of an unfinished one, what is left is ""."""
+        if document.uri != self.uri or offset < self.offset:
+            return None
+        text, origin = document.text, self._document_text
+        if not text.startswith(origin[: self.offset]):
+            return None
+        suffix, followed = origin[self.offset :], text[offset:]
+        closer = ""
+        if followed != suffix:
+            # An editor closes brackets and quotes by itself: `(` types `()`.
+            closer = followed[: len(followed) - len(suffix)]
+            if len(closer) > 2 or followed[len(closer) :] != suffix or not _closes(closer):
+                return None
+        typed = text[self.offset : offset]
+        if self.text.startswith(typed):
+            rest = self.text[len(typed) :]
+            return rest.removesuffix(closer) if closer and "\n" not in rest else rest
+        return "" if not self.is_final and typed.startswith(self.text) else None
+
+    async def states(self) -> AsyncGenerator[None, None]:
+        """One turn for each growth of `text`, the last when it is final."""
+        self._num_readers += 1
+        try:
+            while True:
+                seen = self.text
+                yield
+                if self.is_final:
+                    return
+                async with self._grew:
+                    await self._grew.wait_for(lambda: self.is_final or self.text != seen)  # noqa: B023
+        finally:
+            self._num_readers -= 1
+            if not self._num_readers and not self.is_final:
+                asyncio.get_running_loop().call_later(ABANDONED_S, self._cancel_if_unread)
+
+    async def cancel(self) -> None:
+        """End decoding now; what was produced stays."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    def _cancel_if_unread(self) -> None:
+        if not self._num_readers:
+            self._task.cancel()
+
+    async def _run(self, pieces: Callable[[], AsyncGenerator[Piece, None]]) -> None:
+        try:
+            async with contextlib.aclosing(pieces()) as stream:
+                async for piece in stream:
+                    self.usage = piece.usage or self.usage
+                    await self._add(piece.text, is_whole=False)
+                    if self._draft.is_done:
+                        break
+            await self._add("", is_whole=True)
+        except InklingError as error:
+            self.failure = error
+            self.silence = str(error)
+        finally:
+            self.is_final = True
+            async with self._grew:
+                self._grew.notify_all()
+
+    async def _add(self, text: str, *, is_whole: bool) -> None:
+        """Filter what there is now and show what is finished of it. Shown text only ever grows."""
+        if self._draft.is_done:
+            return
+        raw = replace(self._draft, text=self._draft.text + text, is_whole=is_whole)
+        filtered = apply_filters(raw)
+        self._draft = replace(raw, is_done=filtered.is_done)
+        is_settled = is_whole or filtered.is_done
+        shown = filtered.text if is_settled else "\n".join(filtered.finished_lines)
+        if shown.startswith(self.text) and shown != self.text:
+            self.text = shown
+            async with self._grew:
+                self._grew.notify_all()
+        if is_settled and not self.text:
+            self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else "nothing to add"
+
+
+def _closes(text: str) -> bool:
+    return all(char in ")]}\"'`" for char in text)
