@@ -19,6 +19,9 @@ from inkling.errors import EngineRefused, EngineUnavailable
 from inkling.runtime import Address, read_address, start_engine
 
 CONNECT_TIMEOUT_S = 5.0
+CONNECT_TRIES = 20
+CONNECT_PAUSE_S = 0.05
+DIED = "the engine ended; the next key starts it again."
 
 
 @dataclass(frozen=True)
@@ -67,23 +70,18 @@ class EngineClient:
 
     async def model(self) -> EngineModel:
         """The model that answers. Raises EngineUnavailable."""
-        http = await self._connected()
-        try:
-            response = await http.get("/v1/models")
-            found = _checked(response)["data"][0]
-            about = found["inkling"]
-            return EngineModel(
-                id=found["id"],
-                root=Path(found["root"]),
-                context_len=found["max_model_len"],
-                kind=about["kind"],
-                device=about["device"],
-                description=about["description"],
-                pid=about["pid"],
-            )
-        except httpx.HTTPError as error:
-            await self._disconnect()
-            raise EngineUnavailable(f"the engine stopped answering ({error!r}).") from error
+        found = await self._get("/v1/models")
+        entry = found["data"][0]
+        about = entry["inkling"]
+        return EngineModel(
+            id=entry["id"],
+            root=Path(entry["root"]),
+            context_len=entry["max_model_len"],
+            kind=about["kind"],
+            device=about["device"],
+            description=about["description"],
+            pid=about["pid"],
+        )
 
     async def generate(
         self,
@@ -98,7 +96,6 @@ class EngineClient:
         Raises EngineRefused for a request that cannot be served, EngineUnavailable when the engine
         dies; the next call starts another.
         """
-        http = await self._connected()
         body: dict[str, Any] = {
             "prompt": prompt,
             "stream": True,
@@ -111,32 +108,60 @@ class EngineClient:
         }
         if params.seed is not None:
             body["seed"] = params.seed
-        try:
-            async with http.stream("POST", "/v1/completions", json=body) as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    _checked(response)
-                async for line in response.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        yield _piece(json.loads(line.removeprefix("data: ")))
-        except httpx.HTTPError as error:
-            await self._disconnect()
-            raise EngineUnavailable("the engine ended; the next key starts it again.") from error
+        for is_last_try in (False, True):
+            http = await self._connected()
+            has_answered = False
+            try:
+                async with http.stream("POST", "/v1/completions", json=body) as response:
+                    if response.status_code != 200:
+                        await response.aread()
+                        _checked(response)
+                    async for line in response.aiter_lines():
+                        has_answered = True
+                        if line.startswith("data: ") and line != "data: [DONE]":
+                            yield _piece(json.loads(line.removeprefix("data: ")))
+                return
+            except httpx.HTTPError as error:
+                await self._disconnect()
+                # An engine that ended since the last key (idle, killed) costs nothing but its start.
+                if has_answered or is_last_try:
+                    raise EngineUnavailable(DIED) from error
 
     async def aclose(self) -> None:
         """Close the connection. The engine goes on."""
         await self._disconnect()
 
+    async def _get(self, path: str) -> Any:
+        for is_last_try in (False, True):
+            http = await self._connected()
+            try:
+                return _checked(await http.get(path))
+            except httpx.HTTPError as error:
+                await self._disconnect()
+                if is_last_try:
+                    raise EngineUnavailable(DIED) from error
+        raise AssertionError("unreachable")
+
     async def _connected(self) -> httpx.AsyncClient:
-        if self._http is None:
+        """A connection to a living engine, starting one if need be."""
+        for _ in range(CONNECT_TRIES):
+            if self._http is not None:
+                return self._http
             address = await asyncio.to_thread(read_address)
+            if address is None and not self._spawn:
+                raise EngineUnavailable("no engine is running: start one with `inkling engine`.")
             if address is None:
-                if not self._spawn:
-                    raise EngineUnavailable(
-                        "no engine is running: start one with `inkling engine`."
-                    )
                 address = await asyncio.to_thread(start_engine, self._settings)
-            self._http = _connect(address)
+            http = _connect(address)
+            try:
+                await http.get("/health")
+            except httpx.HTTPError:  # killed a moment ago: its lock is about to be free
+                await http.aclose()
+                await asyncio.sleep(CONNECT_PAUSE_S)
+            else:
+                self._http = http
+        if self._http is None:
+            raise EngineUnavailable("an engine is there but does not answer: end it and try again.")
         return self._http
 
     async def _disconnect(self) -> None:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -130,6 +131,8 @@ def _spawn(settings: EngineSettings, deadline: float) -> Address:
             env={**os.environ, **environment},
             start_new_session=True,  # it outlives the server: other windows use it
         )
+    # Whoever is a parent must take in its child's end, or it stays as a zombie.
+    threading.Thread(target=process.wait, name="inkling-engine-wait", daemon=True).start()
     while time.monotonic() < deadline:
         if address := read_address():
             return address

@@ -31,7 +31,8 @@ def run(settings: EngineSettings) -> int:
 
     Raises CheckpointError and ListenError.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("inkling").setLevel(logging.INFO)
     # Two idle threads that spin on shared cores make each other 10 to 30 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for _ in range(LOCK_TRIES):  # who looks for an engine holds the lock for a moment
@@ -47,7 +48,7 @@ def run(settings: EngineSettings) -> int:
 def _attach(address: Address) -> bool:
     """Say which engine runs and stay until it ends. False if it does not answer yet."""
     transport = httpx.HTTPTransport(uds=address.socket) if address.socket else None
-    headers = {"Authorization": f"Bearer {address.token}"}
+    headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
     url = address.url or "http://engine"
     try:
         with httpx.Client(transport=transport, trust_env=False, headers=headers) as http:
@@ -69,6 +70,8 @@ def _serve(settings: EngineSettings) -> int:
     from inkling.engine.pick import pick_model
     from inkling.engine.serving import Serving, make_serving
 
+    address_file = runtime_folder() / "engine.json"
+    address_file.unlink(missing_ok=True)  # a killed engine's
     listener, address = _listen(settings)
     try:
         serving = make_serving(pick_model(settings), settings)
@@ -99,7 +102,7 @@ def _serve(settings: EngineSettings) -> int:
         serving.scheduler.stop()
     finally:
         listener.close()
-        (runtime_folder() / "engine.json").unlink(missing_ok=True)
+        address_file.unlink(missing_ok=True)
         if address.socket:
             Path(address.socket).unlink(missing_ok=True)
     return 0
