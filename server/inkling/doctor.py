@@ -104,7 +104,7 @@ def _gpu(torch: dict[str, Any] | None) -> Finding:
 
 def _model(settings: Settings, torch: dict[str, Any] | None) -> Finding:
     model = settings.engine.model
-    demo = Path(str(files("inkling.models").joinpath("demo", "config.json")))
+    demo = Path(str(files("inkling.models").joinpath("demo/config.json")))
     if model is None:
         if not demo.is_file():
             cure = "install inkling-lsp again: its package data is incomplete"

@@ -120,7 +120,7 @@ class Generation:
         filtered = apply_filters(raw)
         self._draft = replace(raw, is_done=filtered.is_done)
         is_settled = is_whole or filtered.is_done
-        shown = filtered.text if is_settled else "\n".join(filtered.finished_lines)
+        shown = filtered.text if is_settled else "\n".join(filtered.finished_lines).rstrip()
         if shown.startswith(self.text) and shown != self.text:
             self.text = shown
             async with self._grew:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from platformdirs import user_log_path, user_runtime_path
+from platformdirs import user_log_path
 
 from inkling.config import EngineSettings
 from inkling.errors import EngineUnavailable
@@ -40,13 +40,24 @@ class Address:
 
 
 def runtime_folder() -> Path:
-    """The folder of sockets and locks, made if need be, readable by its owner alone."""
-    chosen = os.environ.get("INKLING_RUNTIME_DIR")
-    folder = Path(chosen) if chosen else user_runtime_path("inkling")
+    """The folder of sockets and locks, made if need be, for its owner alone.
+
+    `INKLING_RUNTIME_DIR`, or the session's runtime folder, or one under the temporary folder.
+    Raises EngineUnavailable when somebody else has it: a socket there could be theirs.
+    """
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    chosen = os.environ.get("INKLING_RUNTIME_DIR") or (session and f"{session}/inkling")
+    folder = Path(chosen or f"{tempfile.gettempdir()}/inkling-{os.getuid()}")
     if len(os.fsencode(folder / "engine.sock")) > MAX_SOCKET_PATH:
         digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"inkling-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise EngineUnavailable(
+            f"{folder} can be written by others: remove it, or set INKLING_RUNTIME_DIR to a folder "
+            "of yours."
+        )
     return folder
 
 

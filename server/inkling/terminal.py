@@ -84,7 +84,7 @@ async def _complete_one(request: CompletionRequest, settings: Settings) -> int:
 
 
 async def _show_samples(settings: Settings) -> int:
-    folder = Path(str(files("inkling.models").joinpath("demo", "samples")))
+    folder = Path(str(files("inkling.models").joinpath("demo/samples")))
     async with _completer(settings) as completer:
         for file in sorted(folder.iterdir()):
             marked = file.read_text(encoding="utf-8")

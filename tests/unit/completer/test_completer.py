@@ -1,0 +1,247 @@
+"""The pipeline with a scripted engine: type-through, superseding, silence, growth."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from inkling.client import EngineClient
+from inkling.completer import Completer, Status
+from inkling.config import Settings
+from inkling.core import Completion, CompletionRequest
+from inkling.errors import EngineUnavailable
+from tests.pictures import at_cursor, document
+from tests.unit.completer.fake_client import FakeClient
+
+
+@pytest.fixture
+async def fake() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+async def statuses() -> list[Status]:
+    return []
+
+
+@pytest.fixture
+async def completer(fake: FakeClient, statuses: list[Status]) -> AsyncIterator[Completer]:
+    completer = Completer(cast(EngineClient, fake), Settings(), statuses.append)
+    yield completer
+    await completer.aclose()
+
+
+def request(picture: str, path: str = "src/app.py") -> CompletionRequest:
+    text, offset = at_cursor(picture)
+    return CompletionRequest(document(text, path=path), offset)
+
+
+async def states(completer: Completer, picture: str) -> list[Completion]:
+    return [state async for state in completer.complete(request(picture))]
+
+
+async def final(completer: Completer, picture: str) -> Completion:
+    return (await states(completer, picture))[-1]
+
+
+async def test_a_line_is_completed(completer: Completer, fake: FakeClient) -> None:
+    fake.script = "a + b\n\n\ndef next(): ..."
+    completion = await final(completer, "def add(a, b):\n    return ‸\n")
+    assert completion.text == "a + b"
+    assert completion.is_final
+    assert not completion.from_cache
+    assert fake.params[0].stop == ("\n",)
+    assert fake.prompts[0].endswith("def add(a, b):\n    return ")
+
+
+async def test_typing_the_shown_text_asks_the_engine_once(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "a + b"
+    shown = (await final(completer, "x = ‸\n")).text
+    for typed in range(1, len(shown)):
+        completion = await final(completer, f"x = {shown[:typed]}‸\n")
+        assert completion.text == shown[typed:]
+        assert completion.from_cache
+    for typed in reversed(range(len(shown))):  # and backspace
+        assert (await final(completer, f"x = {shown[:typed]}‸\n")).text == shown[typed:]
+    assert len(fake.prompts) == 1
+
+
+async def test_typing_something_else_asks_again(completer: Completer, fake: FakeClient) -> None:
+    fake.script = "a + b"
+    await final(completer, "x = ‸\n")
+    await final(completer, "x = c‸\n")
+    await final(completer, "y = 2\nx = ‸\n")
+    assert len(fake.prompts) == 3
+
+
+async def test_a_bracket_closed_by_the_editor_is_typing_through(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "print(a)"
+    assert (await final(completer, "x = ‸\n")).text == "print(a)"
+    completion = await final(completer, "x = print(‸)\n")
+    assert completion.text == "a"
+    assert len(fake.prompts) == 1
+
+
+async def test_a_block_grows_by_whole_lines_and_is_never_rewritten(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    if a:\n        return b\n    return c\n\n\ndef g(): pass\n"
+    seen = [state.text for state in await states(completer, "def f(a, b, c):‸")]
+    assert seen[-1] == "\n    if a:\n        return b\n    return c"
+    assert len(seen) > 2
+    for shorter, longer in zip(seen, seen[1:], strict=False):
+        assert longer.startswith(shorter)
+        assert shorter == longer or longer[len(shorter) :].startswith("\n")
+
+
+async def test_decoding_stops_once_the_block_has_ended(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    return 1\n\n\ndef g():\n" + "    pass\n" * 50
+    await final(completer, "def f():‸")
+    assert fake.num_cancelled == 1
+
+
+async def test_typing_ahead_of_the_model_waits_for_it(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "alpha + beta"
+    fake.gate.clear()
+    first = asyncio.create_task(states(completer, "x = ‸\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(states(completer, "x = al‸\n"))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    fake.gate.set()
+    assert (await second)[-1].text == "pha + beta"
+    assert len(fake.prompts) == 1
+
+
+async def test_typing_ahead_and_elsewhere_starts_anew(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "alpha"
+    fake.gate.clear()
+    first = asyncio.create_task(states(completer, "x = ‸\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(states(completer, "x = om‸\n"))
+    await asyncio.sleep(0.05)
+    fake.script = "ega"
+    fake.gate.set()
+    assert (await second)[-1].text == "ega"
+    assert len(fake.prompts) == 2
+    await first
+
+
+async def test_a_request_elsewhere_ends_the_running_one(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "alpha"
+    fake.gate.clear()
+    running = asyncio.create_task(states(completer, "x = ‸\ny = 1\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    other = asyncio.create_task(states(completer, "x = 0\ny = ‸1\n"))
+    while len(fake.prompts) < 2:
+        await asyncio.sleep(0.01)
+    assert fake.num_cancelled == 1
+    fake.gate.set()
+    await other
+    await running
+
+
+async def test_a_generation_nobody_reads_is_ended(
+    completer: Completer, fake: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkling.generation.ABANDONED_S", 0.05)
+    fake.script = "alpha"
+    fake.gate.clear()
+    running = asyncio.create_task(states(completer, "x = ‸\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
+    running.cancel()
+    while not fake.num_cancelled:
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "reason"),
+    [
+        (Settings(enabled=False), "a.py", "disabled"),
+        (Settings(disabled_languages=("python",)), "a.py", "disabled for python"),
+        (Settings(max_file_kb=1), "a.py", "file too large"),
+        (Settings(), ".env.local", "secret"),
+        (Settings(), "keys/id_rsa", "secret"),
+        (Settings(), "server.pem", "secret"),
+    ],
+)
+async def test_silence_has_a_reason(
+    completer: Completer, fake: FakeClient, settings: Settings, path: str, reason: str
+) -> None:
+    completer.update_settings(settings)
+    big = "#" * 2000 + "\n" if reason == "file too large" else ""
+    (state,) = [s async for s in completer.complete(request(f"{big}x = ‸", path))]
+    assert (state.text, state.silence, state.is_final) == ("", reason, True)
+    assert completer.status.reason == reason
+    assert not fake.prompts
+
+
+async def test_an_empty_answer_says_which_filter_left_nothing(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "b = 1"
+    completion = await final(completer, "a = 0\n‸\nb = 1\n")
+    assert completion.text == ""
+    assert completion.silence == "filtered: the line below"
+    fake.script = ""
+    assert (await final(completer, "c = ‸\n")).silence == "nothing to add"
+
+
+async def test_an_engine_that_cannot_start_is_a_reason_and_not_an_error(
+    completer: Completer, fake: FakeClient, statuses: list[Status]
+) -> None:
+    fake.failure = EngineUnavailable("the engine could not start: no weights.")
+    completion = await final(completer, "x = ‸\n")
+    assert completion.silence == "the engine could not start: no weights."
+    assert statuses[-1].state == "error"
+    fake.failure = None
+    fake.script = "1"
+    assert (await final(completer, "x = ‸\n")).text == "1"
+    assert completer.status == Status("ready", "fake model", "demo", "")
+
+
+async def test_an_engine_that_dies_while_writing_costs_this_completion_only(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "alpha"
+    fake.gate.clear()
+    running = asyncio.create_task(states(completer, "x = ‸\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    fake.failure = EngineUnavailable("the engine ended; the next key starts it again.")
+    fake.gate.set()
+    assert "the engine ended" in (await running)[-1].silence
+    fake.failure = None
+    assert (await final(completer, "x = ‸\n")).text == "alpha"
+
+
+async def test_acceptance_is_counted_and_a_closed_document_forgotten(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "a"
+    completion = await final(completer, "x = ‸\n")
+    completer.accepted(completion.id)
+    completer.accepted("never shown")
+    assert completer.num_accepted == 1
+    completer.closed(document("").uri)
+    await final(completer, "x = ‸\n")
+    assert len(fake.prompts) == 2
