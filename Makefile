@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check fix bench setup clean
+.PHONY: demo test quick check fix bench pictures setup clean
 
 demo: $(READY)
 	@$(BIN)/inkling demo
@@ -27,6 +27,9 @@ fix: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/keystrokes.py
+
+pictures: $(READY)
+	$(BIN)/python docs/pictures/make.py
 
 setup: $(READY)
 

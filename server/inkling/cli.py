@@ -3,10 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inkling import __version__
-from inkling.config import Settings
 from inkling.errors import InklingError
+
+if TYPE_CHECKING:
+    from inkling.config import Settings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,7 +85,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return report(_settings())
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
     import os
 
     from inkling.config import load_settings, user_config_file

@@ -67,7 +67,7 @@ class Completer:
         self, client: EngineClient, settings: Settings, on_status: Callable[[Status], None]
     ) -> None:
         """`on_status` is called on the event loop whenever the status changes."""
-        self.status = Status()
+        self.status = Status(state="starting" if settings.enabled else "off")
         self.num_accepted = 0
         self._client = client
         self._settings = settings
@@ -110,8 +110,11 @@ class Completer:
 
     def update_settings(self, settings: Settings) -> None:
         """Use other settings from the next request on. Engine settings apply to the next engine."""
-        self._settings = settings
-        self._set_status(state="ready" if settings.enabled else "off")
+        was_enabled, self._settings = self._settings.enabled, settings
+        if was_enabled != settings.enabled:
+            is_ready = self._ready is not None and self._ready.done()
+            on = "ready" if is_ready else "starting"
+            self._set_status(state=on if settings.enabled else "off", reason="")
 
     def accepted(self, completion_id: str) -> None:
         """The user accepted a completion."""
@@ -124,8 +127,11 @@ class Completer:
 
     async def warm_up(self) -> None:
         """Have an engine running and its vocabulary loaded before the first key."""
-        with contextlib.suppress(InklingError):
-            await self._engine()
+        if self._settings.enabled:
+            try:
+                await self._engine()
+            except InklingError as error:
+                self._set_status(state="error", reason=str(error))
 
     async def aclose(self) -> None:
         """End all work. The engine itself goes on: other windows may use it."""
@@ -213,7 +219,7 @@ class Completer:
     async def _engine(self) -> _Ready:
         """The model to ask, started if need be. Many may wait for the one start; none ends it."""
         if self._ready is None:
-            self._set_status(state="starting", reason="engine starting")
+            self._set_status(state="starting")
             self._ready = asyncio.create_task(self._connect())
         try:
             return await asyncio.shield(self._ready)
@@ -224,7 +230,7 @@ class Completer:
     async def _connect(self) -> _Ready:
         model = await self._client.model()
         tokenizer = await asyncio.to_thread(Tokenizer.load, model.root)
-        self._set_status(state="ready", model=model.description, kind=model.kind, reason="")
+        self._set_status(state="ready", model=model.description, kind=model.kind)
         return _Ready(model, tokenizer)
 
     def _completion(

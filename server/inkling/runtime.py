@@ -70,6 +70,9 @@ def read_address() -> Address | None:
     """The address of the engine that runs now, None if none does."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         address = Address(**json.loads((runtime_folder() / "engine.json").read_text()))
+        os.kill(
+            address.pid, 0
+        )  # OSError: it was killed, and a new engine may hold the lock already
         if is_running():
             return address
     return None

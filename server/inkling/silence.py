@@ -1,9 +1,12 @@
 """Why a document is left alone: every silence has a reason the user can ask for."""
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from inkling.config import Settings
 from inkling.core import DocumentSnapshot
+
+if TYPE_CHECKING:
+    from inkling.config import Settings
 
 # Files that hold keys and passwords by convention. Their text must not even reach a prompt.
 _SECRET_NAMES = frozenset(
@@ -18,7 +21,7 @@ def is_secret(path: str) -> bool:
     return name in _SECRET_NAMES or name.startswith(".env.") or name.endswith(_SECRET_ENDINGS)
 
 
-def reason_for_silence(settings: Settings, document: DocumentSnapshot) -> str:
+def reason_for_silence(settings: "Settings", document: DocumentSnapshot) -> str:
     """Why this document gets no completion, "" if it does."""
     if not settings.enabled:
         return "disabled"

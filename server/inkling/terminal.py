@@ -79,28 +79,32 @@ async def _completer(settings: Settings) -> AsyncIterator[Completer]:
 
 async def _complete_one(request: CompletionRequest, settings: Settings) -> int:
     async with _completer(settings) as completer:
-        final = await _stream(completer, request)
-        return 0 if final.text else 1
+        final, cost = await _stream(completer, request)
+    print(flush=True)
+    print(f"{_style(_DIM)}{cost}{_style(_END)}", file=sys.stderr)
+    return 0 if final.text else 1
 
 
 async def _show_samples(settings: Settings) -> int:
     folder = Path(str(files("inkling.models").joinpath("demo/samples")))
     async with _completer(settings) as completer:
-        for file in sorted(folder.iterdir()):
-            marked = file.read_text(encoding="utf-8")
-            for number in range(marked.count(CURSOR)):
-                parts = marked.split(CURSOR)
-                before, after = "".join(parts[: number + 1]), "".join(parts[number + 1 :])
-                print(f"\n{_style(_DIM)}── {file.name}{_style(_END)}")
-                shown = before.split("\n")[-LINES_SHOWN:]
-                print("\n".join(shown), end="", flush=True)
-                await _stream(completer, _request(file, before + after, len(before)))
+        for sample in sorted(folder.iterdir()):
+            file = sample.with_suffix("")  # ".txt": with cursor marks in it it is no source
+            before, *rest = sample.read_text(encoding="utf-8").split(CURSOR)
+            for number, piece in enumerate(rest):
+                after = "".join(rest[number:])
+                print(f"{_style(_DIM)}── {file.name}{_style(_END)}")
+                print("\n".join(before.split("\n")[-LINES_SHOWN:]) + CURSOR, end="", flush=True)
+                request = _request(file, before + after, len(before))
+                final, cost = await _stream(completer, request)
                 print(after.split("\n", 1)[0])
+                print(f"{_style(_DIM)}   {cost}{_style(_END)}\n", flush=True)
+                before += final.text + piece  # as a user would: accepted, and on
     return 0
 
 
-async def _stream(completer: Completer, request: CompletionRequest) -> Completion:
-    """Print a completion as it grows, then what it cost."""
+async def _stream(completer: Completer, request: CompletionRequest) -> tuple[Completion, str]:
+    """Print a completion as it grows; its last state, and a line on what it cost."""
     started = time.perf_counter()
     printed = ""
     final = Completion("", request.offset, "", is_final=True)
@@ -109,19 +113,12 @@ async def _stream(completer: Completer, request: CompletionRequest) -> Completio
             print(f"{_style(_GHOST)}{final.text[len(printed) :]}{_style(_END)}", end="", flush=True)
             printed = final.text
     elapsed_ms = (time.perf_counter() - started) * 1000
-    print(flush=True)
-    status = completer.status
+    cost = f"{completer.status.model}, {elapsed_ms:.0f} ms"
     if final.usage is not None:
-        usage = final.usage
-        cost = (
-            f"{usage.completion_tokens} tokens in {elapsed_ms:.0f} ms, first after "
-            f"{usage.ttft_ms:.0f} ms, prompt {usage.reused} reused + {usage.prefilled} computed"
-        )
-    else:
-        cost = f"{elapsed_ms:.0f} ms"
-    why = f"no suggestion: {final.silence} · " if final.silence else ""
-    print(f"{_style(_DIM)}{why}{status.model} · {cost}{_style(_END)}", file=sys.stderr, flush=True)
-    return final
+        cost += f", prompt of {final.usage.prompt_tokens} tokens, {final.usage.reused} reused"
+    if final.silence:
+        cost = f"no suggestion ({final.silence}); {cost}"
+    return final, cost
 
 
 def _style(code: str) -> str:

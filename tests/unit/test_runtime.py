@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +58,7 @@ def test_a_path_too_long_for_a_socket_is_replaced_by_one_of_its_own(
 
 
 def test_an_address_counts_only_while_its_engine_lives() -> None:
-    address = Address(pid=7, socket="/x/engine.sock")
+    address = Address(pid=os.getpid(), socket="/x/engine.sock")
     write_address(address)
     assert read_address() is None
     with lock("engine.lock") as is_ours:
@@ -65,6 +67,14 @@ def test_an_address_counts_only_while_its_engine_lives() -> None:
         assert read_address() == address
         assert stat.S_IMODE((runtime_folder() / "engine.json").stat().st_mode) == 0o600
     assert read_address() is None
+
+
+def test_the_address_of_a_killed_engine_is_not_its_successors() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with lock("engine.lock"):
+        write_address(Address(pid=ended.pid, socket="/x/engine.sock"))
+        assert read_address() is None
 
 
 def test_looking_does_not_hinder_looking_but_a_lock_is_had_once() -> None:

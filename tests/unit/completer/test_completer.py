@@ -1,6 +1,7 @@
 """The pipeline with a scripted engine: type-through, superseding, silence, growth."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -94,7 +95,7 @@ async def test_a_block_grows_by_whole_lines_and_is_never_rewritten(
     seen = [state.text for state in await states(completer, "def f(a, b, c):‸")]
     assert seen[-1] == "\n    if a:\n        return b\n    return c"
     assert len(seen) > 2
-    for shorter, longer in zip(seen, seen[1:], strict=False):
+    for shorter, longer in itertools.pairwise(seen):
         assert longer.startswith(shorter)
         assert shorter == longer or longer[len(shorter) :].startswith("\n")
 
@@ -245,3 +246,14 @@ async def test_acceptance_is_counted_and_a_closed_document_forgotten(
     completer.closed(document("").uri)
     await final(completer, "x = ‸\n")
     assert len(fake.prompts) == 2
+
+
+async def test_switched_off_it_starts_no_engine_and_says_so(
+    completer: Completer, fake: FakeClient, statuses: list[Status]
+) -> None:
+    completer.update_settings(Settings(enabled=False))
+    await completer.warm_up()
+    assert completer.status.state == "off"
+    completer.update_settings(Settings())
+    await completer.warm_up()
+    assert [status.state for status in statuses] == ["off", "starting", "ready"]
