@@ -16,6 +16,7 @@ from inkling import __version__
 from inkling.client import EngineClient
 from inkling.config import Settings, user_config_file
 from inkling.errors import InklingError
+from inkling.runtime import runtime_folder
 
 PROBE_TIMEOUT_S = 60
 MIN_NEOVIM = (0, 12)
@@ -34,12 +35,22 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `cure` is empty when all is well; `is_fatal`: nothing works so."""
+    """One line of the report. `cure` says what to do, if anything; `is_fatal`: nothing works so;
+    `is_there` is False for what is optional and missing."""
 
     name: str
     fact: str
     cure: str = ""
     is_fatal: bool = False
+    is_there: bool = True
+
+    @property
+    def mark(self) -> str:
+        if self.is_fatal:
+            return "✗"
+        if not self.is_there:
+            return "–"
+        return "!" if self.cure else "✓"
 
 
 def report(settings: Settings) -> int:
@@ -47,8 +58,7 @@ def report(settings: Settings) -> int:
     found = list(findings(settings))
     width = max(len(finding.name) for finding in found)
     for finding in found:
-        mark = "✗" if finding.is_fatal else "!" if finding.cure else "✓"
-        print(f"{mark} {finding.name:<{width}}  {finding.fact}")
+        print(f"{finding.mark} {finding.name:<{width}}  {finding.fact}")
         if finding.cure:
             print(f"  {'':<{width}}  → {finding.cure}")
     return 1 if any(finding.is_fatal for finding in found) else 0
@@ -64,6 +74,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _torch_finding(torch)
     yield _gpu(torch)
     yield _model(settings, torch)
+    yield _socket(settings)
     yield _engine(settings)
     yield _neovim()
     yield _vscode()
@@ -99,7 +110,8 @@ def _gpu(torch: dict[str, Any] | None) -> Finding:
         return Finding(
             "GPU", "there, but torch cannot use it", "install a CUDA build of torch (see README)"
         )
-    return Finding("GPU", "none", "none needed for the demo model; gpt-oss-20b needs 16 GB of VRAM")
+    hint = "none needed for the demo model; gpt-oss-20b needs 16 GB of VRAM"
+    return Finding("GPU", "none", hint, is_there=False)
 
 
 def _model(settings: Settings, torch: dict[str, Any] | None) -> Finding:
@@ -122,6 +134,16 @@ def _model(settings: Settings, torch: dict[str, Any] | None) -> Finding:
     return Finding("model", model)
 
 
+def _socket(settings: Settings) -> Finding:
+    try:
+        folder = runtime_folder()
+    except InklingError as error:
+        return Finding("socket", "cannot be used", str(error), is_fatal=True)
+    if settings.engine.transport == "tcp":
+        return Finding("socket", f"loopback TCP; address and token in {folder / 'engine.json'}")
+    return Finding("socket", str(folder / "engine.sock"))
+
+
 def _engine(settings: Settings) -> Finding:
     async def ask() -> str:
         client = EngineClient(settings.engine, spawn=False)
@@ -140,7 +162,7 @@ def _engine(settings: Settings) -> Finding:
 def _neovim() -> Finding:
     version = _first_line("nvim", "--version")
     if version is None:
-        return Finding("Neovim", "not found", "only if you want it: install Neovim 0.12 or newer")
+        return Finding("Neovim", "not found", "install Neovim 0.12 or newer", is_there=False)
     numbers = version.removeprefix("NVIM v").split("-")[0].split(".")
     if tuple(int(number) for number in numbers[:2] if number.isdigit()) < MIN_NEOVIM:
         return Finding("Neovim", version, "inline completion needs Neovim 0.12 or newer")
@@ -149,7 +171,9 @@ def _neovim() -> Finding:
 
 def _vscode() -> Finding:
     version = _first_line("code", "--version")
-    return Finding("VS Code", version or "not found")
+    if version is None:
+        return Finding("VS Code", "not found", is_there=False)
+    return Finding("VS Code", version, "there is no client of ours for it yet")
 
 
 def _first_line(*command: str) -> str | None:

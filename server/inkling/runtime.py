@@ -43,7 +43,8 @@ def runtime_folder() -> Path:
     """The folder of sockets and locks, made if need be, for its owner alone.
 
     `INKLING_RUNTIME_DIR`, or the session's runtime folder, or one under the temporary folder.
-    Raises EngineUnavailable when somebody else has it: a socket there could be theirs.
+    Raises EngineUnavailable when there can be none, or somebody else has it: a socket there could
+    be theirs.
     """
     session = os.environ.get("XDG_RUNTIME_DIR")
     chosen = os.environ.get("INKLING_RUNTIME_DIR") or (session and f"{session}/inkling")
@@ -51,8 +52,13 @@ def runtime_folder() -> Path:
     if len(os.fsencode(folder / "engine.sock")) > MAX_SOCKET_PATH:
         digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"inkling-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise EngineUnavailable(
+            f"{folder} cannot be used ({error.strerror}): set INKLING_RUNTIME_DIR to a folder of yours."
+        ) from error
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise EngineUnavailable(
             f"{folder} can be written by others: remove it, or set INKLING_RUNTIME_DIR to a folder "

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from training.corpus import MANIFEST_FILE, PACKAGES_FILE, Package, Selection, held_out_names
-from training.documents import Document, clean_text, is_skipped_path, read_documents, write_documents
+from training.documents import (
+    Document,
+    clean_text,
+    is_skipped_path,
+    read_documents,
+    write_documents,
+)
 from training.licences import is_permissive
 
 HELD_OUT = Document(
@@ -18,7 +24,9 @@ HELD_OUT = Document(
 )
 
 
-def found(package: str, path: str, text: str, licence: str = "MIT") -> list[tuple[Package, list[Document]]]:
+def found(
+    package: str, path: str, text: str, licence: str = "MIT"
+) -> list[tuple[Package, list[Document]]]:
     document = Document(f"pypi:{package}", path, "python", text)
     return [(Package(package, "1.0", "pypi", licence), [document])]
 

@@ -136,9 +136,7 @@ def test_tail_and_middle_are_the_file_and_end_where_the_hole_ends(
 
 
 def test_the_prompt_is_the_one_the_server_would_send(tokenizer: Tokenizer) -> None:
-    certain = RowShape(
-        full_budget_share=1, chunks_share=1, no_suffix_share=0, earlier_plan_share=0
-    )
+    certain = RowShape(full_budget_share=1, chunks_share=1, no_suffix_share=0, earlier_plan_share=0)
     document = DOCUMENTS[0]
     others = snapshots(document.package, document.path)
     cursor = document.text.index("price_of(item) for")
