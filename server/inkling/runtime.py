@@ -143,7 +143,8 @@ def _spawn(settings: EngineSettings, deadline: float) -> Address:
     with log.open("ab") as stream:
         start = stream.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "inkling", "engine"],
+            # -P: a folder named inkling where it starts is not imported in our place
+            [sys.executable, "-P", "-m", "inkling", "engine"],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

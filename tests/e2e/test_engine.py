@@ -120,9 +120,6 @@ async def test_a_client_that_goes_away_ends_its_work(runtime: Path) -> None:
                     break
                 await asyncio.sleep(0.05)
             assert 'outcome="cancelled",route="/v1/completions"} 1.0' in text
-        # Were it still decoding, 900 tokens would stand before this one.
-        pieces = await asyncio.wait_for(collect(client, 1), 5)
-        assert pieces[-1].usage is not None
 
 
 async def test_prewarming_costs_the_next_request_its_prefill(runtime: Path) -> None:

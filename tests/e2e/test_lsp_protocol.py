@@ -139,6 +139,32 @@ async def test_a_killed_engine_is_silence_at_most_and_the_next_key_completes(
     assert engine_pid(runtime) != killed
 
 
+async def test_two_servers_share_one_engine(
+    session: Session, runtime: Path, tmp_path: Path
+) -> None:
+    other = await ClientServerConfig(server_command=COMMAND).start()
+    assert isinstance(other, LanguageClient)
+    for each in (session, Session(other)):
+        await each.start(STUB)
+        file = tmp_path / "a.py"
+        each.open(file, "x = 1\n")
+        assert await each.complete(file, 1, 0)
+    commands = [process.cmdline() for process in psutil.process_iter() if _is_engine(process)]
+    assert len(commands) == 1
+    await other.shutdown_session()
+    stop: Callable[[], Awaitable[None]] = other.stop
+    await stop()
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    """Whether a process is an engine of this test."""
+    try:
+        mine = process.environ().get("INKLING_RUNTIME_DIR") == os.environ["INKLING_RUNTIME_DIR"]
+        return mine and process.cmdline()[-1:] == ["engine"]
+    except psutil.Error:
+        return False
+
+
 async def test_a_huge_document_is_left_alone_and_the_others_are_completed(
     session: Session, tmp_path: Path
 ) -> None:

@@ -89,3 +89,21 @@ def test_a_broken_address_file_is_no_engine() -> None:
     with lock("engine.lock"):
         (runtime_folder() / "engine.json").write_text("{")
         assert read_address() is None
+
+
+def test_another_users_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could put a socket of theirs where the engine's should be."""
+    runtime_folder()
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(EngineUnavailable, match="set INKLING_RUNTIME_DIR to a folder of yours"):
+        runtime_folder()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("INKLING_RUNTIME_DIR", str(tmp_path / "file" / "folder"))
+    with pytest.raises(EngineUnavailable, match="cannot be used"):
+        runtime_folder()

@@ -11,6 +11,8 @@ from typing import Any
 from inkling.core import Usage
 from inkling.engine.harmony import ChannelReader
 from inkling.engine.job import Done, Event, Failed, Finished, Job, Token
+from inkling.engine.kv import CacheFull
+from inkling.engine.metrics import Metrics
 from inkling.engine.scheduler import Scheduler
 from inkling.engine.text import TextStream
 from inkling.errors import InklingError
@@ -20,20 +22,25 @@ Choice = dict[str, Any]
 
 
 class JobFailed(InklingError):
-    """A job ended with an error of the model's or of the cache's."""
+    """A job ended with an error of the model's or of the cache's, `status` 503 where it may pass."""
 
     def __init__(self, error: Exception) -> None:
         is_ours = isinstance(error, InklingError)
         super().__init__(str(error) if is_ours else f"the engine failed: {error!r}")
+        self.status = 503 if isinstance(error, CacheFull) else 500
 
 
 class JobEvents:
     """The events of one job, from the engine thread to the event loop."""
 
-    def __init__(self, to_choice: Callable[[Token | Finished], tuple[Choice | None, bool]]) -> None:
+    def __init__(
+        self, to_choice: Callable[[Token | Finished], tuple[Choice | None, bool]], metrics: Metrics
+    ) -> None:
         """`to_choice` runs on the engine thread, so that a stop string ends decoding at once: it
         returns a chunk's choice (None: nothing to send yet) and whether to stop."""
         self._to_choice = to_choice
+        self._metrics = metrics
+        self._last_token: tuple[int, float] | None = None  # completion index, when
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Choice | Done | Failed] = asyncio.Queue()
 
@@ -44,11 +51,20 @@ class JobEvents:
         if isinstance(event, (Done, Failed)):
             out = event
         else:
+            self._observe(event)
             out, is_stopped = self._to_choice(event)
         if out is not None:
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
                 self._loop.call_soon_threadsafe(self._events.put_nowait, out)
         return is_stopped
+
+    def _observe(self, event: Token | Finished) -> None:
+        """Time between tokens, pauses for more urgent jobs included: what the client waits."""
+        if isinstance(event, Token):
+            now = time.monotonic()
+            if self._last_token and self._last_token[0] == event.index:
+                self._metrics.observe_inter_token(now - self._last_token[1])
+            self._last_token = event.index, now
 
     async def follow(self, job: Job, scheduler: Scheduler) -> AsyncGenerator[Choice | Usage, None]:
         """Submit the job; its choices as they come, its usage at last. Leaving cancels the job.
@@ -82,7 +98,7 @@ class CompletionChoices:
             return self._choice(event.index, stream.flush(), [], event.reason), False
         text = stream.feed(event.data)
         choice = self._choice(event.index, text, [event.choice.token_id], None)
-        if event.choice.top or event.choice.logprob:
+        if event.choice.logprob is not None:
             choice["logprobs"] = self._logprobs(event)
         return choice, stream.is_stopped
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import anyio
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -26,6 +27,7 @@ from inkling.engine.answers import (
     Choice,
     CompletionChoices,
     JobEvents,
+    JobFailed,
     envelope,
     merge_chat,
     merge_completion,
@@ -58,9 +60,8 @@ def make_app(serving: Serving, token: str = "") -> Starlette:
         Route("/metrics", partial(_metrics, serving)),
     ]
     middleware = [Middleware(_BearerToken, token=token)] if token else []
-    return Starlette(
-        routes=routes, middleware=middleware, exception_handlers={InklingError: _refused}
-    )
+    handlers = {BadRequest: _refused, HTTPException: _no_route}
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
 class _BearerToken:
@@ -86,7 +87,7 @@ async def _completions(serving: Serving, request: Request) -> Response:
     is_text = isinstance(body.prompt, str)
     prompt = serving.tokenizer.encode(body.prompt) if isinstance(body.prompt, str) else body.prompt
     _check_prompt(serving, prompt)
-    events = JobEvents(CompletionChoices(body.n, body.stops, serving.tokenizer))
+    events = JobEvents(CompletionChoices(body.n, body.stops, serving.tokenizer), serving.metrics)
     job = Job(
         prompt=prompt,
         emit=events.emit,
@@ -105,7 +106,7 @@ async def _chat(serving: Serving, request: Request) -> Response:
     body = await _parse(serving, request, ChatBody)
     prompt = render_chat(serving.tokenizer, body.messages)
     _check_prompt(serving, prompt)
-    events = JobEvents(ChatChoices(body.n, body.stops, serving.tokenizer))
+    events = JobEvents(ChatChoices(body.n, body.stops, serving.tokenizer), serving.metrics)
     job = Job(
         prompt=prompt,
         emit=events.emit,
@@ -146,8 +147,8 @@ async def _answer(
                         usage = event
                     else:
                         choices.append(event)
-        except InklingError as error:
-            return _error(str(error), 500)
+        except JobFailed as error:
+            return _error(str(error), error.status)
         merged = merge(choices, body.n)
         return JSONResponse({**head, "choices": merged, "usage": usage_fields(usage)})
 
@@ -166,8 +167,8 @@ async def _sse(
                 else:
                     chunk = {**head, "choices": [event]}
                 yield f"data: {json.dumps(chunk)}\n\n"
-        except InklingError as error:  # the status line is out: the stream must tell
-            yield f"data: {json.dumps(_error_body(str(error), 500))}\n\n"
+        except JobFailed as error:  # the status line is out: the stream must tell
+            yield f"data: {json.dumps(_error_body(str(error), error.status))}\n\n"
     yield "data: [DONE]\n\n"
 
 
@@ -267,7 +268,14 @@ def _check_prompt(serving: Serving, prompt: list[int]) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return _error(str(error), getattr(error, "status", 500))
+    assert isinstance(error, BadRequest)
+    return _error(str(error), error.status)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = f"{request.method} {request.url.path}: {error.detail.lower()}; see /v1/models."
+    return _error(sentence, error.status_code)
 
 
 def _error(message: str, status: int) -> Response:

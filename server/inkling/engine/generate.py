@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator as Steps
+from itertools import takewhile
 
 from torch import Tensor
 
@@ -40,7 +41,7 @@ class Generator:
         Closing the iterator ends the job; what it computed stays resident.
         """
         # The last tokens' logits are needed: as many as may be chosen again, and the next one's.
-        num_logits = min(job.healing, len(job.prompt) - 1) + 1 if job.max_tokens else 0
+        num_logits = self._healed_len(job) + 1 if job.max_tokens else 0
         sequence = self._cache.open(job.prompt, len(job.prompt) - num_logits)
         try:
             logits = None
@@ -61,6 +62,12 @@ class Generator:
             job.emit(Done(counted.usage()))
         finally:
             self._cache.close(sequence)
+
+    def _healed_len(self, job: Job) -> int:
+        """How many of the prompt's last tokens may be chosen again: only tokens that stand for
+        bytes. A special token says nothing of what must come in its place."""
+        end = job.prompt[max(1, len(job.prompt) - job.healing) :]
+        return sum(1 for _ in takewhile(self._vocabulary.token_bytes, reversed(end)))
 
     def _prefill(self, sequence: Sequence, prompt: list[int], num_logits: int) -> Tensor | None:
         """One chunk of the prompt; the logits if it is the last one. The tokens whose logits are
@@ -119,7 +126,7 @@ class Generator:
             required = required[len(self._vocabulary.token_bytes(token_id)) :]
         return sampler.choose(logits[num_healed]), b""
 
-    def _allowed(self, required: bytes) -> tuple[int, ...] | None:
+    def _allowed(self, required: bytes) -> Tensor | None:
         return self._vocabulary.allowed(required) if required else None
 
     def _forward(self, sequence: Sequence, token_ids: list[int], num_logits: int) -> Tensor:

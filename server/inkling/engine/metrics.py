@@ -24,6 +24,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._inter_token = Histogram(
+            "inkling_inter_token_seconds",
+            "Time between the tokens of one completion",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._queue = Gauge(
             "inkling_queue_length", "Jobs that wait or run", ["priority"], registry=registry
         )
@@ -42,6 +48,10 @@ class Metrics:
             self._tokens.labels("decoded").inc(usage.completion_tokens)
             if usage.completion_tokens:
                 self._ttft.observe(usage.ttft_ms / 1000)
+
+    def observe_inter_token(self, seconds: float) -> None:
+        """One token followed another of its completion. Any thread."""
+        self._inter_token.observe(seconds)
 
     def render(self, queue: dict[Priority, int], num_pages_used: int) -> bytes:
         """The text of `/metrics`, with the gauges as they are now."""

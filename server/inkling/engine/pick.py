@@ -10,7 +10,12 @@ from inkling.config import EngineSettings
 from inkling.engine.exl2 import load_checkpoint
 from inkling.engine.model.base import Model
 from inkling.engine.stub import StubModel
+from inkling.errors import InklingError
 from inkling.tokenizer import Tokenizer
+
+
+class NoGPU(InklingError):
+    """The settings ask for a GPU that is not there."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,13 @@ def demo_folder() -> Path:
 
 
 def pick_model(settings: EngineSettings) -> Picked:
-    """Load the model that `settings` and this machine allow. Raises CheckpointError."""
+    """Load the model that `settings` and this machine allow. Raises CheckpointError and NoGPU."""
     has_gpu = torch.cuda.is_available()
+    if settings.device == "cuda" and not has_gpu:
+        raise NoGPU(
+            'engine.device is "cuda", but torch finds no GPU: install a CUDA build of torch, or set '
+            'it to "auto".'
+        )
     device = (
         "cuda" if settings.device == "cuda" or (settings.device == "auto" and has_gpu) else "cpu"
     )

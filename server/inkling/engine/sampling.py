@@ -19,10 +19,10 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen token; `logprob` and the `top` alternatives (id, logprob) where asked for."""
+    """A chosen token; `logprob` (None: not asked for) and the `top` alternatives (id, logprob)."""
 
     token_id: int
-    logprob: float = 0.0
+    logprob: float | None = None
     top: tuple[tuple[int, float], ...] = ()
 
 
@@ -39,12 +39,12 @@ class Sampler:
         else:
             self._random.manual_seed(sampling.seed + index)
 
-    def choose(self, logits: Tensor, allowed: tuple[int, ...] | None = None) -> Choice:
-        """One token of `logits` `[vocab_size]` fp32, out of the `allowed` ids if given."""
+    def choose(self, logits: Tensor, allowed: Tensor | None = None) -> Choice:
+        """One token of `logits` `[vocab_size]` fp32, out of the `allowed` ids (int64) if given."""
         candidates = None
         scores = logits
         if allowed is not None:
-            candidates = torch.tensor(allowed, device=logits.device)
+            candidates = allowed.to(logits.device)
             scores = logits.index_select(0, candidates)
         picked = self._pick(scores)
         token_id = int(picked if candidates is None else candidates[picked])

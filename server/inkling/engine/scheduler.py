@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from inkling.core import Priority
 from inkling.engine.job import Failed, Job
+from inkling.engine.kv import CacheFull
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class _Active:
     job: Job
     order: int
     steps: Generator[None, None, None]
+    has_started: bool = False
 
 
 class Scheduler:
@@ -53,11 +55,27 @@ class Scheduler:
         """Jobs of one priority that wait or run. A moment's view, for metrics."""
         return sum(active.job.priority is priority for active in list(self._active))
 
+    def make_room(self) -> bool:
+        """End the least urgent paused job, so that the one that runs gets its KV pages.
+
+        For `KVCache.make_room`: called within a step. False if no job is less urgent.
+        """
+        running = min(self._active, key=_urgency)
+        paused = [each for each in self._active if each.has_started]
+        last = max(paused, key=_urgency)
+        if last.job.priority <= running.job.priority:
+            return False
+        self._active.remove(last)
+        last.steps.close()
+        last.job.emit(
+            Failed(CacheFull("a more urgent request took the KV cache's pages: ask again later."))
+        )
+        return True
+
     def _serve(self) -> None:
         try:
             while self._admit():
-                active = min(self._active, key=lambda each: (each.job.priority, each.order))
-                self._step(active)
+                self._step(min(self._active, key=_urgency))
         finally:
             for active in self._active:
                 active.steps.close()
@@ -78,6 +96,7 @@ class Scheduler:
             active.steps.close()
             self._active.remove(active)
             return
+        active.has_started = True
         try:
             next(active.steps)
         except StopIteration:
@@ -86,3 +105,7 @@ class Scheduler:
             log.exception("a request failed")
             self._active.remove(active)
             active.job.emit(Failed(error))
+
+
+def _urgency(active: _Active) -> tuple[int, int]:
+    return active.job.priority, active.order

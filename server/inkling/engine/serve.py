@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -14,12 +15,22 @@ import httpx
 
 from inkling.config import EngineSettings
 from inkling.errors import InklingError
-from inkling.runtime import Address, is_running, lock, read_address, runtime_folder, write_address
+from inkling.runtime import (
+    START_TIMEOUT_S,
+    Address,
+    is_running,
+    lock,
+    read_address,
+    runtime_folder,
+    write_address,
+)
 
 log = logging.getLogger(__name__)
 
 ATTACH_POLL_S = 0.5
-LOCK_TRIES = 20
+LOCK_POLL_S = 0.05
+# Streams that still run when the engine is told to end.
+GRACE_S = 1
 
 
 class ListenError(InklingError):
@@ -35,14 +46,15 @@ def run(settings: EngineSettings) -> int:
     logging.getLogger("inkling").setLevel(logging.INFO)
     # Two idle threads that spin on shared cores make each other 10 to 30 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for _ in range(LOCK_TRIES):  # who looks for an engine holds the lock for a moment
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:  # who looks for an engine holds the lock for a moment
         with lock("engine.lock") as is_ours:
             if is_ours:
                 return _serve(settings)
         if (address := read_address()) and _attach(address):
             return 0
-        time.sleep(0.05)
-    raise ListenError("another engine is starting: wait for it, or end it.")
+        time.sleep(LOCK_POLL_S)
+    raise ListenError("another engine is there but does not answer: end it and try again.")
 
 
 def _attach(address: Address) -> bool:
@@ -63,20 +75,27 @@ def _attach(address: Address) -> bool:
 
 
 def _serve(settings: EngineSettings) -> int:
-    # Heavy imports only here: attaching needs none of them.
-    import uvicorn
-
-    from inkling.engine.app import make_app
-    from inkling.engine.pick import pick_model
-    from inkling.engine.serving import Serving, make_serving
-
+    # uvicorn sends itself the signal that ended it once more; unhandled, that would end the process
+    # with its socket and its address file still there.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     address_file = runtime_folder() / "engine.json"
     address_file.unlink(missing_ok=True)  # a killed engine's
     listener, address = _listen(settings)
     try:
+        # Heavy imports only here: attaching, or a port in use, needs none of them.
+        import uvicorn
+
+        from inkling.engine.app import make_app
+        from inkling.engine.pick import pick_model
+        from inkling.engine.serving import Serving, make_serving
+
         serving = make_serving(pick_model(settings), settings)
         config = uvicorn.Config(
-            make_app(serving, address.token), log_level="warning", lifespan="off", access_log=False
+            make_app(serving, address.token),
+            log_level="warning",
+            lifespan="off",
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
         )
         server = uvicorn.Server(config)
 
@@ -92,6 +111,7 @@ def _serve(settings: EngineSettings) -> int:
 
         async def serve() -> None:
             idle = asyncio.create_task(end_when_idle(serving))
+            listener.listen()  # before the address is out: whoever reads it may connect
             write_address(address)
             _say(f"{serving.picked.description}, listening on {address.socket or address.url}")
             await server.serve(sockets=[listener])

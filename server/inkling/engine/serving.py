@@ -40,7 +40,8 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
     """Give a model its KV cache and its thread, and start the thread."""
     model = picked.model
     longest = model.config.max_position_embeddings
-    context_len = min(settings.context_len or longest, longest)
+    # A long context is not paid for unasked: 131,072 tokens of gpt-oss-20b are 6 GiB in fp16.
+    context_len = min(settings.context_len or settings.kv_tokens, longest)
     # One request must always fit, with a page to spare for copy-on-write.
     num_pages = max(settings.kv_tokens, context_len) // PAGE_LEN + 2
     store = model.new_kv(num_pages, PAGE_LEN)
@@ -48,6 +49,7 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
     chunk_len = CHUNK_LEN[picked.device]
     generator = Generator(model, cache, store, Vocabulary(picked.tokenizer), chunk_len, context_len)
     scheduler = Scheduler(generator.run)
+    cache.make_room = scheduler.make_room
     scheduler.start()
     metrics = Metrics(picked.id, picked.kind, picked.device)
     return Serving(picked, cache, scheduler, metrics, context_len)

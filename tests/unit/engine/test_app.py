@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 
 from inkling.config import EngineSettings
 from inkling.engine.app import make_app
+from inkling.engine.kv import CacheFull
 from inkling.engine.pick import Picked
 from inkling.engine.serving import Serving, make_serving
 from tests.unit.engine.toy import TOKENIZER, ToyModel
@@ -156,8 +158,53 @@ async def test_models_health_and_metrics(http: httpx.AsyncClient) -> None:
     assert (await http.get("/health")).json()["status"] == "ok"
     text = (await http.get("/metrics")).text
     assert 'inkling_tokens_total{work="prefilled"} 3.0' in text
+    assert "inkling_inter_token_seconds_count" in text
     assert 'inkling_requests_total{outcome="ok",route="/v1/completions"} 1.0' in text
     assert 'inkling_model_info{device="cpu",kind="demo",model="toy"} 1.0' in text
+
+
+async def test_an_unknown_route_is_refused_in_openais_shape(http: httpx.AsyncClient) -> None:
+    for method, path, status in (("GET", "/v1/nothing", 404), ("GET", "/v1/completions", 405)):
+        response = await http.request(method, path)
+        assert response.status_code == status
+        assert path in response.json()["error"]["message"]
+
+
+async def test_a_certain_token_has_its_logprob_too(
+    serving: Serving, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def certain(*arguments: Any) -> torch.Tensor:
+        logits = torch.full((1, TOKENIZER.vocab_size), -1e9)
+        logits[0, 97] = 0
+        return logits
+
+    monkeypatch.setattr(serving.picked.model, "forward", certain)
+    answer = await complete(http, prompt=[98], max_tokens=3, logprobs=0)
+    assert answer["choices"][0]["logprobs"]["token_logprobs"] == [0.0, 0.0, 0.0]
+
+
+async def test_a_request_without_room_may_come_again(
+    serving: Serving, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise CacheFull("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(serving.cache, "reserve", full)
+        response = await http.post("/v1/completions", json={"prompt": [97]})
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "no room"
+
+
+def test_a_long_context_is_not_paid_for_unasked() -> None:
+    picked = Picked(ToyModel(), TOKENIZER, Path("/toy"), "toy", "demo", "cpu", "toy model")
+    for settings, expected in (
+        (EngineSettings(kv_tokens=2048), 2048),
+        (EngineSettings(kv_tokens=2048, context_len=4096), 4096),
+    ):
+        serving = make_serving(picked, settings)
+        serving.scheduler.stop()
+        assert serving.context_len == expected
 
 
 async def test_on_tcp_the_token_is_asked_for(serving: Serving) -> None:

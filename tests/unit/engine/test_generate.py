@@ -59,6 +59,44 @@ def test_a_warm_engine_gives_the_tokens_of_a_fresh_one(
             assert [record.data(i) for i in range(n)] == [fresh.data(i) for i in range(n)]
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(PROMPT, st.integers(0, 8), st.integers(0, 3), st.integers(1, 2)),
+        min_size=2,
+        max_size=4,
+    ),
+    st.lists(st.integers(0, 3), max_size=80),
+    st.lists(PROMPT, max_size=12),
+)
+def test_requests_taking_turns_do_not_see_each_other(
+    requests: list[tuple[list[int], int, int, int]], turns: list[int], before: list[list[int]]
+) -> None:
+    """As the scheduler runs them, pausing one for another after any step, in a cache that older
+    prompts fill."""
+    warm = Toy(num_pages=130, page_len=4)
+    for prompt in before:
+        run(warm, prompt * 3, 4)
+    records = [Record() for _ in requests]
+    sampled = Sampling(0.9, 0.95, seed=7)
+    work = [
+        warm.generator.run(
+            make_job(prompt, record, max_tokens, healing=healing, n=n, sampling=sampled)
+        )
+        for record, (prompt, max_tokens, healing, n) in zip(records, requests, strict=True)
+    ]
+    for turn in turns:
+        next(work[turn % len(work)], None)
+        warm.cache.check_integrity()
+    for rest in work:
+        for _ in rest:
+            pass
+    warm.cache.check_integrity()
+    for record, (prompt, max_tokens, healing, n) in zip(records, requests, strict=True):
+        fresh = run(Toy(num_pages=200), prompt, max_tokens, healing=healing, n=n, sampling=sampled)
+        assert [record.tokens(i) for i in range(n)] == [fresh.tokens(i) for i in range(n)]
+
+
 def test_only_what_is_new_is_computed() -> None:
     toy = Toy()
     prompt = [97, 98, 99] * 7
@@ -123,11 +161,19 @@ def test_healing_equals_choosing_under_the_required_text(prompt: list[int], heal
 def test_healing_may_choose_one_token_for_two_typed_apart(first: int) -> None:
     toy = Toy()
     logits = toy_logits([first])
-    best = max(VOCABULARY.allowed(b"ab"), key=lambda token_id: float(logits[token_id]))
+    best = max(VOCABULARY.allowed(b"ab").tolist(), key=lambda token_id: float(logits[token_id]))
     token = run(toy, [first, 97, 98], 3, healing=2).events[0]
     assert isinstance(token, Token)
     # 97 is "a", as typed: then the choice is made again at "b".
     assert best == 97 or token.choice.token_id == best
+
+
+def test_healing_never_chooses_a_special_token_again() -> None:
+    prompt = [97, 98, TOKENIZER.special["<|message|>"], 97]
+    reaching = run(Toy(), prompt, 6, healing=3)
+    short = run(Toy(), prompt, 6, healing=1)
+    assert reaching.tokens() == short.tokens()
+    assert reaching.data() == short.data()
 
 
 def test_it_ends_at_the_token_limit_at_the_context_and_at_a_stop() -> None:

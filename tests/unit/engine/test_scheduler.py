@@ -7,6 +7,7 @@ import pytest
 
 from inkling.core import Priority
 from inkling.engine.job import Done, Event, Failed, Job
+from inkling.engine.kv import CacheFull
 from inkling.engine.scheduler import Scheduler
 from tests.unit.engine.toy import Toy, make_job
 
@@ -120,3 +121,47 @@ def test_stopping_drops_what_runs_and_leaks_nothing(toy: Toy) -> None:
     scheduler.start()
     scheduler.stop()
     toy.cache.check_integrity()
+
+
+def test_a_keystroke_takes_the_pages_of_a_paused_prefill() -> None:
+    toy = Toy(num_pages=10, page_len=4, chunk_len=4, context_len=36)
+    idle, key, later = Waiting(), Waiting(), Waiting()
+    submitted = False
+
+    def run(running: Job) -> Generator[None, None, None]:
+        nonlocal submitted
+        for step, _ in enumerate(toy.generator.run(running)):
+            if running.priority is Priority.IDLE and step == 4 and not submitted:
+                submitted = True
+                queue.submit(job([98] * 30, key, max_tokens=2))
+            yield
+
+    queue = Scheduler(run)
+    toy.cache.make_room = queue.make_room
+    queue.start()
+    queue.submit(job([97] * 30, idle, max_tokens=0, priority=Priority.IDLE))
+    key.wait()
+    idle.wait()
+    assert isinstance(key.events[-1], Done)
+    failed = idle.events[-1]
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, CacheFull)
+    queue.submit(job([97] * 30, later, max_tokens=0, priority=Priority.IDLE))
+    later.wait()
+    queue.stop()
+    assert isinstance(later.events[-1], Done)
+    toy.cache.check_integrity()
+
+
+def test_a_prompt_larger_than_the_whole_cache_fails_with_the_cure() -> None:
+    small = Toy(num_pages=4, page_len=4)
+    scheduler = Scheduler(small.generator.run)
+    small.cache.make_room = scheduler.make_room
+    scheduler.start()
+    alone = Waiting()
+    scheduler.submit(job([97] * 30, alone, max_tokens=0))
+    alone.wait()
+    scheduler.stop()
+    failed = alone.events[-1]
+    assert isinstance(failed, Failed)
+    assert "raise engine.kv_tokens" in str(failed.error)

@@ -1,5 +1,6 @@
 """The KV cache as the scheduler uses it: sequences that share pages with what is resident."""
 
+from collections.abc import Callable
 from collections.abc import Sequence as TokenIds
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -44,6 +45,8 @@ class KVCache:
         self._pool = PagePool(store.num_pages)
         self._tree = PrefixTree(self._pool, store.page_len)
         self._open: set[Sequence] = set()
+        # Asked when running requests hold every page; True: some were given back.
+        self.make_room: Callable[[], bool] = lambda: False
 
     @property
     def num_pages_used(self) -> int:
@@ -125,12 +128,11 @@ class KVCache:
         assert counted == [self._pool.count(page) for page in range(self._pool.num_pages)]
 
     def _take(self) -> int:
-        page = self._pool.take()
-        if page is None:
-            # A few at once: looking for the oldest costs the same for one as for many.
-            self._tree.evict(max(1, self._pool.num_pages // 16))
-            page = self._pool.take()
-        if page is None:
+        # A few at once: looking for the oldest costs the same for one as for many.
+        batch = max(1, self._pool.num_pages // 16)
+        while (page := self._pool.take()) is None:
+            if self._tree.evict(batch) or self.make_room():
+                continue
             raise CacheFull(
                 f"the KV cache ({self._pool.num_pages * self.page_len} tokens) is full with running "
                 "requests: raise engine.kv_tokens."
