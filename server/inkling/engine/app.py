@@ -38,6 +38,7 @@ from inkling.engine.harmony import chat_stop_ids, render_chat
 from inkling.engine.job import Job
 from inkling.engine.serving import Serving
 from inkling.errors import InklingError
+from inkling.prompt.harmony import wording_of
 
 _BodyT = TypeVar("_BodyT", CompletionBody, ChatBody)
 
@@ -104,7 +105,8 @@ async def _completions(serving: Serving, request: Request) -> Response:
 
 async def _chat(serving: Serving, request: Request) -> Response:
     body = await _parse(serving, request, ChatBody)
-    prompt = render_chat(serving.tokenizer, body.messages)
+    system = wording_of(serving.picked.kind).system
+    prompt = render_chat(serving.tokenizer, body.messages, system)
     _check_prompt(serving, prompt)
     events = JobEvents(ChatChoices(body.n, body.stops, serving.tokenizer), serving.metrics)
     job = Job(

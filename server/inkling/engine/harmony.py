@@ -12,15 +12,22 @@ def chat_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset(tokenizer.special[n] for n in CHAT_STOP_NAMES if n in tokenizer.special)
 
 
-def render_chat(tokenizer: Tokenizer, messages: list[ChatMessage]) -> list[int]:
-    """Token ids of a conversation, with the assistant's turn opened at the end."""
+def render_chat(tokenizer: Tokenizer, messages: list[ChatMessage], system: str) -> list[int]:
+    """Token ids of a conversation, with the assistant's turn opened at the end.
+
+    Harmony's system message is the model's own (`system`); what OpenAI's API calls so is Harmony's
+    developer message.
+    """
     special, encode = tokenizer.special, tokenizer.encode
     ids: list[int] = []
-    for message in messages:
-        ids += [special["<|start|>"], *encode(message.role)]
-        if message.role == "assistant":
+    for message in [ChatMessage(role="system", content=system), *messages]:
+        is_instruction = bool(ids) and message.role in ("system", "developer")
+        role = "developer" if is_instruction else message.role
+        content = f"# Instructions\n\n{message.content}" if is_instruction else message.content
+        ids += [special["<|start|>"], *encode(role)]
+        if role == "assistant":
             ids += [special["<|channel|>"], *encode("final")]
-        ids += [special["<|message|>"], *encode(message.content), special["<|end|>"]]
+        ids += [special["<|message|>"], *encode(content), special["<|end|>"]]
     return [*ids, special["<|start|>"], *encode("assistant")]
 
 

@@ -11,9 +11,12 @@ import torch
 
 from inkling.config import EngineSettings
 from inkling.engine.app import make_app
+from inkling.engine.bodies import ChatMessage
+from inkling.engine.harmony import render_chat
 from inkling.engine.kv import CacheFull
 from inkling.engine.pick import Picked
 from inkling.engine.serving import Serving, make_serving
+from inkling.prompt.harmony import wording_of
 from tests.unit.engine.toy import TOKENIZER, ToyModel
 
 CONTEXT = 256
@@ -98,13 +101,10 @@ async def test_chat_renders_harmony(http: httpx.AsyncClient) -> None:
     body = {"messages": [{"role": "user", "content": "ab<|end|>"}], "max_tokens": 30}
     answer = (await http.post("/v1/chat/completions", json=body)).json()
     assert answer["choices"][0]["message"]["role"] == "assistant"
-    special, encode = TOKENIZER.special, TOKENIZER.encode
-    expected = [
-        *(special["<|start|>"], *encode("user"), special["<|message|>"]),
-        *(*encode("ab<|end|>"), special["<|end|>"]),
-        *(special["<|start|>"], *encode("assistant")),
-    ]
-    assert answer["usage"]["prompt_tokens"] == len(expected)
+    rendered = render_chat(
+        TOKENIZER, [ChatMessage(role="user", content="ab<|end|>")], wording_of("demo").system
+    )
+    assert answer["usage"]["prompt_tokens"] == len(rendered)
     chunks = await stream(http, "/v1/chat/completions", **body)
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     assert (
