@@ -15,6 +15,7 @@ from inkling.client import Piece
 from inkling.core import DocumentSnapshot, Extent, Usage
 from inkling.errors import InklingError
 from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess.repetition import num_sure_lines
 
 # A cancelled request is usually followed by the next key's. Decoding goes on this long without a
 # reader; an incompatible request ends it at once.
@@ -120,7 +121,10 @@ class Generation:
         filtered = apply_filters(raw)
         self._draft = replace(raw, is_done=filtered.is_done)
         is_settled = is_whole or filtered.is_done
-        shown = filtered.text if is_settled else "\n".join(filtered.finished_lines).rstrip()
+        shown = filtered.text
+        if not is_settled:
+            lines = filtered.finished_lines
+            shown = "\n".join(lines[: num_sure_lines(lines)]).rstrip()
         if shown.startswith(self.text) and shown != self.text:
             self.text = shown
             async with self._grew:

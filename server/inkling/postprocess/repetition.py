@@ -2,23 +2,59 @@ from inkling.postprocess.draft import Draft
 
 MAX_PERIOD = 6  # lines
 REPEATS = 3
+MAX_APPEARANCES = 3  # of one line, wherever it stands
 MAX_WORD_REPEATS = 5
+SHORT_LINE = 8  # characters: `}`, `end` and the like come again in good code, further out
 
 
 def stop_at_repetition(draft: Draft) -> Draft:
     """A model in a loop writes the same lines, or the same words, again and again.
 
-    The same one to six lines three times in a row end the completion after their first
-    appearance; so does the same end of a line five times over.
+    One to six lines that stand three times in a row end the completion after their first
+    appearance, the longer ones whatever their indentation. So do the same words five times in a row; and a line
+    comes before the end where it would stand a fourth time.
     """
     lines = draft.finished_lines
-    for period in range(1, MAX_PERIOD + 1):
-        for start in range(len(lines) - period * REPEATS + 1):
-            first = lines[start : start + period]
-            repeats = (lines[start + period * n :][:period] for n in range(1, REPEATS))
-            if any(line.strip() for line in first) and all(lines_ == first for lines_ in repeats):
-                return draft.cut(len("\n".join(lines[: start + period])), "repetition")
+    keys = [_key(line) for line in lines]
+    for end in range(1, len(lines) + 1):
+        if period := _period_at(keys, end):
+            return _cut_lines(draft, lines, end - (REPEATS - 1) * period)
+        key = keys[end - 1]
+        if len(key.strip()) > SHORT_LINE and keys[:end].count(key) > MAX_APPEARANCES:
+            return _cut_lines(draft, lines, end - 1)
     return _stop_at_repeated_words(draft)
+
+
+def num_sure_lines(lines: list[str]) -> int:
+    """How many of the finished lines may be shown: lines that have come before, nearby, are held
+    back until the next says whether it is a loop, since what is shown is never taken away."""
+    keys = [_key(line) for line in lines]
+    sure = len(lines)
+    for period in range(1, MAX_PERIOD + 1):
+        start = len(lines)
+        while start > period and keys[start - 1] == keys[start - 1 - period]:
+            start -= 1
+        sure = min(sure, start)
+    return sure
+
+
+def _period_at(lines: list[str], end: int) -> int:
+    """The length of a round that has just come for the third time, 0 if none has."""
+    for period in range(1, min(MAX_PERIOD, end // REPEATS) + 1):
+        last = lines[end - period : end]
+        rounds = (lines[end - period * n : end - period * (n - 1)] for n in range(2, REPEATS + 1))
+        if any(each.strip() for each in last) and all(each == last for each in rounds):
+            return period
+    return 0
+
+
+def _key(line: str) -> str:
+    """What makes two lines the same: their text, and for short ones where it stands as well."""
+    return line.strip() if len(line.strip()) > SHORT_LINE else line.rstrip()
+
+
+def _cut_lines(draft: Draft, lines: list[str], num_lines: int) -> Draft:
+    return draft.cut(len("\n".join(lines[:num_lines])), "repetition")
 
 
 def _stop_at_repeated_words(draft: Draft) -> Draft:

@@ -100,6 +100,17 @@ async def test_a_block_grows_by_whole_lines_and_is_never_rewritten(
         assert shorter == longer or longer[len(shorter) :].startswith("\n")
 
 
+async def test_of_a_loop_only_the_first_round_is_ever_shown(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    start()\n" + "    alpha()\n    beta()\n" * 20
+    seen = [state.text for state in await states(completer, "def f():‸")]
+    assert seen[-1] == "\n    start()\n    alpha()\n    beta()"
+    for shorter, longer in itertools.pairwise(seen):
+        assert longer.startswith(shorter)
+    assert fake.num_cancelled == 1
+
+
 async def test_decoding_stops_once_the_block_has_ended(
     completer: Completer, fake: FakeClient
 ) -> None:

@@ -1,12 +1,13 @@
 """One picture at least for each filter."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inkling.core import Extent
 from inkling.postprocess import Draft, apply_filters
 from inkling.postprocess.block_end import stop_at_block_end
-from inkling.postprocess.repetition import stop_at_repetition
+from inkling.postprocess.repetition import num_sure_lines, stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
 from inkling.postprocess.suffix_lines import stop_at_suffix_line
 from inkling.postprocess.suffix_overlap import trim_suffix_overlap
@@ -37,8 +38,41 @@ def test_a_loop_is_cut_after_its_first_round() -> None:
     check(stop_at_repetition, "# ├--------------------------------┤", "-" * 32, is_done=False)
 
 
-def test_two_equal_lines_are_no_loop() -> None:
+def test_indentation_hides_no_loop() -> None:
+    nested = "f(a, {" + "".join(f"\n{' ' * n}object: f(a, {{" for n in range(2, 12, 2))
+    check(stop_at_repetition, f"return ├{nested}┤", "f(a, {\n  object: f(a, {", is_done=True)
+
+
+def test_a_line_stands_at_most_three_times_wherever_it_stands() -> None:
+    lines = ["ports=None,", "hosts=None,", "reload=None,", "hosts=None,", "hosts=None,", "x,"]
+    text = "\n    ".join([*lines, "hosts=None,"])
+    check(stop_at_repetition, f"    ├{text}┤", "\n    ".join(lines), is_done=True)
+
+
+def test_what_good_code_repeats_is_no_loop() -> None:
     check(stop_at_repetition, "├end()\nend()\n┤", "end()\nend()\n", is_done=False)
+    closing = "f({\n  a: {\n    b: {\n      c\n    }\n  }\n}\n}"
+    check(stop_at_repetition, f"├{closing}┤", closing, is_done=False)
+    matrix = "[\n  [0, 1],\n  [0, 2],\n  [0, 3],\n]"
+    check(stop_at_repetition, f"x = ├{matrix}┤", matrix, is_done=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sure"),
+    [
+        (["alpha()", "beta()"], 2),
+        (["alpha()", "beta()", "beta()"], 2),
+        (["alpha()", "beta()", "alpha()"], 2),
+        (["alpha()", "beta()", "alpha()", "beta()", "alpha()"], 2),
+        (["alpha()", "beta()", "beta()", "gamma()"], 4),
+        (["x({", "    }", "  }", "}"], 4),
+        ([], 0),
+    ],
+)
+def test_lines_that_come_again_are_held_back_until_it_is_known_to_be_no_loop(
+    lines: list[str], sure: int
+) -> None:
+    assert num_sure_lines(lines) == sure
 
 
 def test_it_stops_before_the_line_below() -> None:
