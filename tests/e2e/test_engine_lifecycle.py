@@ -101,3 +101,17 @@ def test_a_gpu_that_is_not_there_is_one_sentence(runtime: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith('inkling: engine.device is "cuda", but torch finds no GPU')
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_without_its_packages_it_says_what_to_install(runtime: Path) -> None:
+    """As after `pip install inkling-lsp`, which brings no torch."""
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['inkling', 'engine'];"
+        "from inkling.cli import main; sys.exit(main())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(
+        'inkling: torch is not installed: pip install "inkling-lsp[engine]"'
+    )
+    assert len(ran.stderr.splitlines()) == 1

@@ -33,6 +33,10 @@ LOCK_POLL_S = 0.05
 GRACE_S = 1
 
 
+class NotInstalled(InklingError):
+    """The server was installed without what the engine needs."""
+
+
 class ListenError(InklingError):
     """The engine's socket or port cannot be had."""
 
@@ -40,7 +44,7 @@ class ListenError(InklingError):
 def run(settings: EngineSettings) -> int:
     """Serve until idle, SIGTERM or Ctrl-C; or wait for the engine that runs already to end.
 
-    Raises CheckpointError and ListenError.
+    Raises CheckpointError, NoGPU, ListenError and NotInstalled.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("inkling").setLevel(logging.INFO)
@@ -83,11 +87,17 @@ def _serve(settings: EngineSettings) -> int:
     listener, address = _listen(settings)
     try:
         # Heavy imports only here: attaching, or a port in use, needs none of them.
-        import uvicorn
+        try:
+            import uvicorn
 
-        from inkling.engine.app import make_app
-        from inkling.engine.pick import pick_model
-        from inkling.engine.serving import Serving, make_serving
+            from inkling.engine.app import make_app
+            from inkling.engine.pick import pick_model
+            from inkling.engine.serving import Serving, make_serving
+        except ModuleNotFoundError as error:
+            raise NotInstalled(
+                f'{error.name} is not installed: pip install "inkling-lsp[engine]" brings what the '
+                "engine needs."
+            ) from error
 
         serving = make_serving(pick_model(settings), settings)
         config = uvicorn.Config(
