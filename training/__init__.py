@@ -1,0 +1,1 @@
+"""How the demo model is made: corpus, rows, network, training, export, evaluation. Not shipped."""
