@@ -64,7 +64,7 @@ class Generation:
             closer = followed[: len(followed) - len(suffix)]
             if len(closer) > 2 or followed[len(closer) :] != suffix or not _closes(closer):
                 return None
-        typed = text[self.offset : offset]
+        typed = text[self.offset : offset].replace("\r\n", "\n")  # our text has one line end
         if self.text.startswith(typed):
             rest = self.text[len(typed) :]
             return rest.removesuffix(closer) if closer and "\n" not in rest else rest

@@ -53,7 +53,7 @@ class PromptPlan:
 
     def prompt(self, tokenizer: Tokenizer, document: DocumentSnapshot, offset: int) -> Prompt:
         """Token ids for the cursor at `offset`. Call it only while the plan holds."""
-        tail = document.text[self.anchor : offset]
+        tail = _one_line_end(document.text[self.anchor : offset])
         # Only a very long line can pass the budget: its start is what matters least.
         token_ids = tokenizer.encode(tail)[-self.tail_budget :]
         return Prompt([*self.fixed_ids, *token_ids], tokenizer.healing_len(tail))
@@ -116,7 +116,14 @@ def make_plan(
     window = _window_start(tokenizer, text, offset, prefix_budget - growth)
     anchor = _anchor(text, window, offset)
     head = text[window:anchor]
-    fixed_ids = render_fixed(tokenizer, wording, path=path, chunks=kept, suffix=suffix, head=head)
+    fixed_ids = render_fixed(
+        tokenizer,
+        wording,
+        path=path,
+        chunks=kept,
+        suffix=_one_line_end(suffix),
+        head=_one_line_end(head),
+    )
     return PromptPlan(
         uri=document.uri,
         chunks=kept,
@@ -127,6 +134,11 @@ def make_plan(
         fixed_ids=tuple(fixed_ids),
         tail_budget=max(32, budget - len(fixed_ids)),
     )
+
+
+def _one_line_end(text: str) -> str:
+    """The text as the model has learnt it: an editor puts the file's own line ends back."""
+    return text.replace("\r\n", "\n")
 
 
 def _common_prefix(a: str, b: str) -> int:

@@ -70,6 +70,16 @@ async def test_typing_the_shown_text_asks_the_engine_once(
     assert len(fake.prompts) == 1
 
 
+async def test_a_file_with_carriage_returns_is_typed_through_as_well(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    return 1\n"
+    assert (await final(completer, "x = 1\r\ndef f():‸\r\n")).text == "\n    return 1"
+    typed = await final(completer, "x = 1\r\ndef f():\r\n    re‸\r\n")
+    assert typed.text == "turn 1"
+    assert len(fake.prompts) == 1
+
+
 async def test_typing_something_else_asks_again(completer: Completer, fake: FakeClient) -> None:
     fake.script = "a + b"
     await final(completer, "x = ‸\n")

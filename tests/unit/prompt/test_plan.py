@@ -45,6 +45,16 @@ def test_the_layout_of_a_prompt() -> None:
     )
 
 
+def test_the_model_sees_one_kind_of_line_end() -> None:
+    text, offset = at_cursor("import os\n\ndef here():\n    return os.‸\n\nx = 1\n")
+    plan, snapshot = plan_at(text, offset)
+    expected = plan.prompt(TOKENIZER, snapshot, offset)
+    text, offset = text.replace("\n", "\r\n"), offset + text[:offset].count("\n")
+    plan, snapshot = plan_at(text, offset)
+    assert plan.prompt(TOKENIZER, snapshot, offset) == expected
+    assert plan.holds(TOKENIZER, snapshot, offset)
+
+
 def test_typing_appends_tokens_and_changes_none_before_the_healed_end() -> None:
     text, offset = at_cursor(LONG + "def last(value):\n    ‸\n\nprint(last(1))\n")
     plan, snapshot = plan_at(text, offset)
