@@ -100,6 +100,24 @@ def main() -> None:
     }
     for title, measure in blocks.items():
         print_table(title, columns, {"block": parts["block"]}, measure)
+    print_differences(columns)
+
+
+def print_differences(columns: dict[str, dict[Hole, Answer]]) -> None:
+    """How much more often the model is exact than each other, hole by hole."""
+    model: dict[Hole, Answer] = next(iter(columns.values()))
+    print("\n| Exact rest of line, difference to the demo model on the same holes | holes | |")
+    print("|---|---|---|")
+    for name, answers in list(columns.items())[1:]:
+        for group, group_name in GROUPS.items():
+            pairs = [
+                float(model[hole].is_exact) - float(answer.is_exact)
+                for hole, answer in answers.items()
+                if hole in model and hole.group == group and hole.kind == "line"
+            ]
+            gain = interval(pairs)
+            text = f"{gain['mean']:+.1%} ({gain['low']:+.1%} to {gain['high']:+.1%})"
+            print(f"| {group_name}: demo model less {name} | {len(pairs)} | {text} |")
 
 
 def print_table(
