@@ -112,6 +112,11 @@ def recording_of_demo(folder: Path) -> None:
         text=True,
     )
     (HERE / "demo.txt").write_text(ran.stdout)
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition("<!-- recording -->")
+    _, _, after = rest.partition("<!-- end of recording -->")
+    recording = f"<!-- recording -->\n```\n{ran.stdout.strip()}\n```\n<!-- end of recording -->"
+    readme.write_text(before + recording + after)
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ from inkling.runtime import Address, read_address, start_engine
 CONNECT_TIMEOUT_S = 5.0
 CONNECT_TRIES = 20
 CONNECT_PAUSE_S = 0.05
+# What httpx raises when an engine goes away, or when its client was closed meanwhile.
+BROKEN = (httpx.HTTPError, httpx.StreamError, RuntimeError)
 DIED = "the engine ended; the next key starts it again."
 
 
@@ -64,24 +66,19 @@ class EngineClient:
 
     def __init__(self, settings: EngineSettings, *, spawn: bool = True) -> None:
         """With `spawn` an engine is started when none answers."""
-        self._settings = settings
+        self.settings = settings  # for the next engine that is started
         self._spawn = spawn
         self._http: httpx.AsyncClient | None = None
+        self._served: EngineModel | None = None  # by the engine we are connected to
+        self._known: EngineModel | None = None  # what our caller believes
+        self._connecting = asyncio.Lock()
 
     async def model(self) -> EngineModel:
         """The model that answers. Raises EngineUnavailable."""
-        found = await self._get("/v1/models")
-        entry = found["data"][0]
-        about = entry["inkling"]
-        return EngineModel(
-            id=entry["id"],
-            root=Path(entry["root"]),
-            context_len=entry["max_model_len"],
-            kind=about["kind"],
-            device=about["device"],
-            description=about["description"],
-            pid=about["pid"],
-        )
+        await self._connected()
+        assert self._served is not None
+        self._known = self._served
+        return self._served
 
     async def generate(
         self,
@@ -94,7 +91,7 @@ class EngineClient:
         them again. Closing the iterator ends the engine's work within one step.
 
         Raises EngineRefused for a request that cannot be served, EngineUnavailable when the engine
-        dies; the next call starts another.
+        dies (the next call starts another) or when one with another model has taken its place.
         """
         body: dict[str, Any] = {
             "prompt": prompt,
@@ -110,6 +107,8 @@ class EngineClient:
             body["seed"] = params.seed
         for is_last_try in (False, True):
             http = await self._connected()
+            if self._known and self._served and self._known.root != self._served.root:
+                raise EngineUnavailable("another model answers now; the next key asks it.")
             has_answered = False
             try:
                 async with http.stream("POST", "/v1/completions", json=body) as response:
@@ -121,54 +120,48 @@ class EngineClient:
                         if line.startswith("data: ") and line != "data: [DONE]":
                             yield _piece(json.loads(line.removeprefix("data: ")))
                 return
-            except httpx.HTTPError as error:
-                await self._disconnect()
+            except BROKEN as error:
+                await self._disconnect(http)
                 # An engine that ended since the last key (idle, killed) costs nothing but its start.
                 if has_answered or is_last_try:
                     raise EngineUnavailable(DIED) from error
 
     async def aclose(self) -> None:
         """Close the connection. The engine goes on."""
-        await self._disconnect()
-
-    async def _get(self, path: str) -> Any:
-        for is_last_try in (False, True):
-            http = await self._connected()
-            try:
-                return _checked(await http.get(path))
-            except httpx.HTTPError as error:
-                await self._disconnect()
-                if is_last_try:
-                    raise EngineUnavailable(DIED) from error
-        raise AssertionError("unreachable")
+        await self._disconnect(self._http)
 
     async def _connected(self) -> httpx.AsyncClient:
         """A connection to a living engine, starting one if need be."""
-        for _ in range(CONNECT_TRIES):
-            if self._http is not None:
-                return self._http
-            address = await asyncio.to_thread(read_address)
-            if address is None and not self._spawn:
-                raise EngineUnavailable("no engine is running: start one with `inkling engine`.")
-            if address is None:
-                address = await asyncio.to_thread(start_engine, self._settings)
-            http = _connect(address)
-            try:
-                await http.get("/health")
-            except httpx.HTTPError:  # killed a moment ago: its lock is about to be free
-                await http.aclose()
-                await asyncio.sleep(CONNECT_PAUSE_S)
-            else:
-                self._http = http
+        async with self._connecting:
+            for _ in range(CONNECT_TRIES):
+                if self._http is not None:
+                    return self._http
+                address = await asyncio.to_thread(read_address)
+                if address is None and not self._spawn:
+                    raise EngineUnavailable(
+                        "no engine is running: start one with `inkling engine`."
+                    )
+                if address is None:
+                    address = await asyncio.to_thread(start_engine, self.settings)
+                http = _connect(address)
+                try:
+                    self._served = _model(_checked(await http.get("/v1/models")))
+                except BROKEN:  # killed a moment ago: its lock is about to be free
+                    await http.aclose()
+                    await asyncio.sleep(CONNECT_PAUSE_S)
+                else:
+                    self._http = http
         if self._http is None:
             raise EngineUnavailable("an engine is there but does not answer: end it and try again.")
         return self._http
 
-    async def _disconnect(self) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            with contextlib.suppress(httpx.HTTPError):
-                await http.aclose()
+    async def _disconnect(self, broken: httpx.AsyncClient | None) -> None:
+        """Give up a connection, unless somebody else has made a new one already."""
+        if self._http is broken:
+            self._http = None
+        if broken is not None:
+            with contextlib.suppress(*BROKEN):
+                await broken.aclose()
 
 
 def _connect(address: Address) -> httpx.AsyncClient:
@@ -180,6 +173,21 @@ def _connect(address: Address) -> httpx.AsyncClient:
         # A long prompt on a CPU takes its time; that the engine lives shows in its connection.
         timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
         trust_env=False,
+    )
+
+
+def _model(answer: Any) -> EngineModel:
+    """The first entry of `/v1/models`."""
+    entry = answer["data"][0]
+    about = entry["inkling"]
+    return EngineModel(
+        id=entry["id"],
+        root=Path(entry["root"]),
+        context_len=entry["max_model_len"],
+        kind=about["kind"],
+        device=about["device"],
+        description=about["description"],
+        pid=about["pid"],
     )
 
 

@@ -8,7 +8,7 @@ runs in threads on snapshots.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +18,7 @@ from inkling.config import Settings
 from inkling.context.chunks import rank_chunks
 from inkling.context.neighbours import neighbours
 from inkling.context.syntax import SyntaxTree, extent_at, parse
-from inkling.core import Completion, CompletionRequest, Extent, Priority
+from inkling.core import Completion, CompletionRequest, DocumentSnapshot, Extent, Priority
 from inkling.errors import InklingError
 from inkling.generation import Generation
 from inkling.prompt.harmony import wording_of
@@ -28,6 +28,10 @@ from inkling.tokenizer import Tokenizer
 
 # Finished completions remembered per document: backspace and re-typing are answered from them.
 REMEMBERED = 8
+# A line longer than this (characters) is data: parsing it again at each key could take a second.
+MAX_PARSED_LINE = 20_000
+# Longer open documents are not searched for related chunks.
+MAX_OTHER_CHARS = 200_000
 # Related chunks are chosen again once the cursor is this far (characters) from where they were.
 CHUNKS_REACH = 4000
 
@@ -100,8 +104,9 @@ class Completer:
             async with contextlib.aclosing(generation.states()) as states:
                 async for _ in states:
                     rest = generation.rest_after(request.document, request.offset)
-                    if rest is None:
-                        break  # typed ahead of it, and it then wrote something else
+                    is_used_up = from_cache and generation.is_final and not rest
+                    if rest is None or is_used_up:
+                        break  # typed ahead of it: it wrote something else, or nothing more
                     if rest or generation.is_final:
                         yield self._completion(request, generation, rest, from_cache)
                 else:
@@ -110,6 +115,7 @@ class Completer:
 
     def update_settings(self, settings: Settings) -> None:
         """Use other settings from the next request on. Engine settings apply to the next engine."""
+        self._client.settings = settings.engine
         was_enabled, self._settings = self._settings.enabled, settings
         if was_enabled != settings.enabled:
             is_ready = self._ready is not None and self._ready.done()
@@ -135,8 +141,8 @@ class Completer:
 
     async def aclose(self) -> None:
         """End all work. The engine itself goes on: other windows may use it."""
-        for track in self._tracks.values():
-            for generation in track.generations:
+        for track in tuple(self._tracks.values()):
+            for generation in tuple(track.generations):
                 await generation.cancel()
         if self._ready is not None:
             self._ready.cancel()
@@ -148,7 +154,8 @@ class Completer:
         track = self._tracks.get(request.document.uri)
         for generation in reversed(track.generations if track else ()):
             rest = generation.rest_after(request.document, request.offset)
-            if rest or (rest is not None and not generation.is_final):
+            is_live = rest is not None and not generation.is_final
+            if (rest or is_live) and not generation.was_cut:
                 return generation
         return None
 
@@ -156,7 +163,7 @@ class Completer:
         """Start the model on a new completion: gather, plan, ask."""
         document = request.document
         track = self._tracks.setdefault(document.uri, _Track())
-        for generation in track.generations:
+        for generation in tuple(track.generations):
             if not generation.is_final:
                 await generation.cancel()
         if self._settings.debounce_ms:
@@ -167,8 +174,9 @@ class Completer:
             self._thread, self._prepare, ready, track, request
         )
         is_block = extent is Extent.BLOCK
+        limit = self._settings.block_tokens if is_block else self._settings.line_tokens
         params = SamplingParams(
-            max_tokens=self._settings.block_tokens if is_block else self._settings.line_tokens,
+            max_tokens=min(limit, ready.model.context_len // 2),
             stop=() if is_block else ("\n",),
         )
         pieces = partial(self._pieces, prompt, params)
@@ -181,26 +189,37 @@ class Completer:
     ) -> tuple[Extent, Prompt]:
         """Syntax, related chunks and prompt of a request. Runs in the context thread."""
         document, offset = request.document, request.offset
-        track.tree = parse(document.language, document.text, track.tree)
+        is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
+        track.tree = parse(document.language, document.text, track.tree) if is_parsed else None
         extent = extent_at(track.tree, document.text, offset)
         tokenizer = ready.tokenizer
         plan = track.plan
         if plan is None or not plan.holds(tokenizer, document, offset):
-            room = ready.model.context_len - max(
-                self._settings.line_tokens, self._settings.block_tokens
-            )
+            longest = max(self._settings.line_tokens, self._settings.block_tokens)
+            context_len = ready.model.context_len
+            room = context_len - min(longest, context_len // 2)
             is_near = plan is not None and abs(plan.chunks_offset - offset) <= CHUNKS_REACH
-            others = () if is_near else (*request.others, *neighbours(document))
+            chunks = None
+            if not is_near:
+                others = (*self._usable(request.others), *neighbours(document))
+                chunks = rank_chunks(document.text, offset, others)
             plan = track.plan = make_plan(
                 tokenizer,
                 wording_of(ready.model.kind),
                 document,
                 offset,
-                rank_chunks(document.text, offset, others),
+                chunks,
                 min(self._settings.prompt_tokens, room),
                 previous=plan,
             )
         return extent, plan.prompt(tokenizer, document, offset)
+
+    def _usable(self, others: tuple[DocumentSnapshot, ...]) -> Iterator[DocumentSnapshot]:
+        """The open documents whose text may stand in a prompt."""
+        for other in others:
+            is_small = len(other.text) <= MAX_OTHER_CHARS
+            if is_small and not reason_for_silence(self._settings, other):
+                yield other
 
     async def _pieces(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Piece, None]:
         """The engine's stream. A failed engine is asked for anew by the next request."""
@@ -212,7 +231,7 @@ class Completer:
                 async for piece in pieces:
                     yield piece
         except InklingError as error:
-            self._ready = None
+            self._forget_engine(self._ready)
             self._set_status(state="error", reason=str(error))
             raise
 
@@ -221,11 +240,17 @@ class Completer:
         if self._ready is None:
             self._set_status(state="starting")
             self._ready = asyncio.create_task(self._connect())
+        starting = self._ready
         try:
-            return await asyncio.shield(self._ready)
-        except InklingError:
-            self._ready = None
+            return await asyncio.shield(starting)
+        except Exception:
+            self._forget_engine(starting)
             raise
+
+    def _forget_engine(self, ready: "asyncio.Task[_Ready] | None") -> None:
+        """Ask anew next time, unless somebody has asked anew already."""
+        if self._ready is ready:
+            self._ready = None
 
     async def _connect(self) -> _Ready:
         model = await self._client.model()
@@ -256,7 +281,15 @@ class Completer:
         return Completion("", request.offset, "", is_final=True, silence=silence)
 
     def _set_status(self, **changes: str) -> None:
+        if not self._settings.enabled:
+            changes["state"] = "off"
         status = replace(self.status, **changes)
         if status != self.status:
             self.status = status
             self._on_status(status)
+
+
+def _line_len(text: str, offset: int) -> int:
+    """Length of the line around an offset."""
+    start, end = text.rfind("\n", 0, offset) + 1, text.find("\n", offset)
+    return (end if end >= 0 else len(text)) - start

@@ -7,15 +7,18 @@ Event loop only.
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from inkling.client import Piece
 from inkling.core import DocumentSnapshot, Extent, Usage
-from inkling.errors import InklingError
+from inkling.errors import EngineUnavailable, InklingError
 from inkling.postprocess import Draft, apply_filters
-from inkling.postprocess.repetition import num_sure_lines
+from inkling.postprocess.sure import sure_text
+
+log = logging.getLogger(__name__)
 
 # A cancelled request is usually followed by the next key's. Decoding goes on this long without a
 # reader; an incompatible request ends it at once.
@@ -40,14 +43,16 @@ class Generation:
         self.offset = offset
         self.text = ""
         self.is_final = False
+        self.was_cut = False
         self.silence = ""
         self.failure: InklingError | None = None
         self.usage: Usage | None = None
         self._document_text = text
         self._draft = Draft("", text[line_start:offset], text[offset:], extent)
-        self._grew = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._num_readers = 0
         self._task = asyncio.create_task(self._run(pieces))
+        self._task.add_done_callback(self._finish)
 
     def rest_after(self, document: DocumentSnapshot, offset: int) -> str | None:
         """What is left of the text once the user has typed on to `offset`; None if they typed
@@ -65,22 +70,35 @@ class Generation:
             if len(closer) > 2 or followed[len(closer) :] != suffix or not _closes(closer):
                 return None
         typed = text[self.offset : offset].replace("\r\n", "\n")  # our text has one line end
+        if not self.is_final:
+            if self._disagrees(typed):
+                return None
+            if closer:  # whether it is in the text as well shows at the end only
+                return ""
         if self.text.startswith(typed):
             rest = self.text[len(typed) :]
-            return rest.removesuffix(closer) if closer and "\n" not in rest else rest
+            if closer:
+                return rest.removesuffix(closer) if rest.endswith(closer) else None
+            return rest
         return "" if not self.is_final and typed.startswith(self.text) else None
+
+    def _disagrees(self, typed: str) -> bool:
+        """Whether what is typed cannot become what is being written, shown or not."""
+        raw = self._draft.text
+        length = min(len(raw), len(typed))
+        is_beyond = self._draft.extent is Extent.LINE and "\n" in typed
+        return is_beyond or raw[:length] != typed[:length]
 
     async def states(self) -> AsyncGenerator[None, None]:
         """One turn for each growth of `text`, the last when it is final."""
         self._num_readers += 1
         try:
             while True:
-                seen = self.text
+                changed = self._changed
                 yield
                 if self.is_final:
                     return
-                async with self._grew:
-                    await self._grew.wait_for(lambda: self.is_final or self.text != seen)  # noqa: B023
+                await changed.wait()
         finally:
             self._num_readers -= 1
             if not self._num_readers and not self.is_final:
@@ -89,48 +107,55 @@ class Generation:
     async def cancel(self) -> None:
         """End decoding now; what was produced stays."""
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])  # unlike awaiting it, passes on the caller's own cancel
 
     def _cancel_if_unread(self) -> None:
         if not self._num_readers:
             self._task.cancel()
 
     async def _run(self, pieces: Callable[[], AsyncGenerator[Piece, None]]) -> None:
-        try:
-            async with contextlib.aclosing(pieces()) as stream:
-                async for piece in stream:
-                    self.usage = piece.usage or self.usage
-                    await self._add(piece.text, is_whole=False)
-                    if self._draft.is_done:
-                        break
-            await self._add("", is_whole=True)
-        except InklingError as error:
-            self.failure = error
-            self.silence = str(error)
-        finally:
-            self.is_final = True
-            async with self._grew:
-                self._grew.notify_all()
+        async with contextlib.aclosing(pieces()) as stream:
+            async for piece in stream:
+                self.usage = piece.usage or self.usage
+                self._add(piece.text, is_whole=False)
+                if self._draft.is_done:
+                    break
+        self._add("", is_whole=True)
 
-    async def _add(self, text: str, *, is_whole: bool) -> None:
-        """Filter what there is now and show what is finished of it. Shown text only ever grows."""
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """However the task ended: its readers must learn of it."""
+        self.is_final = True
+        self.was_cut = task.cancelled()
+        if not task.cancelled() and (error := task.exception()):
+            if not isinstance(error, InklingError):
+                log.error("a generation failed", exc_info=error)
+            self.failure = (
+                error
+                if isinstance(error, InklingError)
+                else EngineUnavailable(f"failed: {error!r}")
+            )
+            self.silence = str(self.failure)
+        self._notify()
+
+    def _add(self, text: str, *, is_whole: bool) -> None:
+        """Filter what there is now and show what is sure of it. Shown text only ever grows."""
         if self._draft.is_done:
             return
-        raw = replace(self._draft, text=self._draft.text + text, is_whole=is_whole)
+        written = self._draft.text + text.replace("\r", "")
+        raw = replace(self._draft, text=written, is_whole=is_whole)
         filtered = apply_filters(raw)
         self._draft = replace(raw, is_done=filtered.is_done)
         is_settled = is_whole or filtered.is_done
-        shown = filtered.text
-        if not is_settled:
-            lines = filtered.finished_lines
-            shown = "\n".join(lines[: num_sure_lines(lines)]).rstrip()
+        shown = filtered.text if is_settled else sure_text(filtered)
         if shown.startswith(self.text) and shown != self.text:
             self.text = shown
-            async with self._grew:
-                self._grew.notify_all()
+            self._notify()
         if is_settled and not self.text:
             self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else "nothing to add"
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 def _closes(text: str) -> bool:

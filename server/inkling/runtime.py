@@ -137,7 +137,11 @@ def start_engine(settings: EngineSettings) -> Address:
 
 def _spawn(settings: EngineSettings, deadline: float) -> Address:
     log = log_file()
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        raise EngineUnavailable(f"cannot write {log}: {error.strerror}.") from error
     chosen = settings.model_dump(mode="json", exclude_none=True)
     environment = {f"INKLING_ENGINE__{name.upper()}": str(value) for name, value in chosen.items()}
     with log.open("ab") as stream:

@@ -10,15 +10,23 @@ if TYPE_CHECKING:
 
 # Files that hold keys and passwords by convention. Their text must not even reach a prompt.
 _SECRET_NAMES = frozenset(
-    {".env", ".netrc", ".npmrc", ".pypirc", "credentials", "id_rsa", "id_ed25519"}
+    {".dockercfg", ".env", ".envrc", ".git-credentials", ".htpasswd", ".netrc", ".npmrc"}
+    | {".pgpass", ".pypirc", "credentials", "credentials.json", "id_dsa", "id_ecdsa", "id_ed25519"}
+    | {"id_rsa", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml"}
 )
-_SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".kdbx", ".keystore")
+_SECRET_STARTS = (".env.", "service-account", "service_account")
+_SECRET_ENDINGS = (
+    *(".env", ".jks", ".kdbx", ".key", ".keystore", ".p12", ".pem", ".pfx"),
+    *(".tfvars", ".tfvars.json"),
+)
 
 
 def is_secret(path: str) -> bool:
     """Whether a file's name says that it holds secrets."""
     name = PurePosixPath(path).name.lower()
-    return name in _SECRET_NAMES or name.startswith(".env.") or name.endswith(_SECRET_ENDINGS)
+    return (
+        name in _SECRET_NAMES or name.startswith(_SECRET_STARTS) or name.endswith(_SECRET_ENDINGS)
+    )
 
 
 def reason_for_silence(settings: "Settings", document: DocumentSnapshot) -> str:

@@ -21,7 +21,7 @@ MAX_OVERLAP = 0.5
 
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{2,}")
 _DEFINITION = re.compile(
-    r"^\s*(?:export\s+|default\s+|async\s+|abstract\s+)*"
+    r"^[ \t]*(?:export\s+|default\s+|async\s+|abstract\s+)*"
     r"(?:def|class|function\*?|const|let|var|interface|type|enum)\s+([A-Za-z_$][\w$]*)",
     re.MULTILINE,
 )
@@ -82,7 +82,7 @@ def _names_near(text: str, offset: int) -> frozenset[str]:
     return frozenset(_NAME.findall(text, max(0, start), end))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=96)
 def _indexed_chunks(path: str, text: str) -> tuple[_Indexed, ...]:
     chunks = []
     for piece in _split(text):

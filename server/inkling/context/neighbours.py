@@ -4,16 +4,20 @@ Reads the disk: call it in a thread. What was read is kept until the file change
 """
 
 import re
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from inkling.context.languages import LANGUAGE_OF_EXTENSION
 from inkling.core import DocumentSnapshot
+from inkling.silence import is_secret
 
 MAX_FILES = 24
 MAX_BYTES = 100_000
 
-_PYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\.*[\w.]*)\s+import|import\s+([\w.]+))", re.MULTILINE)
+_PYTHON_IMPORT = re.compile(
+    r"^[ \t]*(?:from\s+(\.*[\w.]*)\s+import|import\s+([\w.]+))", re.MULTILINE
+)
 _ECMASCRIPT_IMPORT = re.compile(r"""(?:from|import|require\()\s*["'](\.{1,2}/[^"']+)["']""")
 
 _cache: dict[Path, tuple[int, str]] = {}
@@ -39,7 +43,8 @@ def neighbours(document: DocumentSnapshot, limit: int = MAX_FILES) -> tuple[Docu
             found.setdefault(candidate)
     found.pop(file, None)
     root = _root_of(document, file)
-    snapshots = (_read(candidate, root) for candidate in list(found)[: limit * 2])
+    open_to_all = (candidate for candidate in found if not is_secret(candidate.name))
+    snapshots = (_read(candidate, root) for candidate in islice(open_to_all, limit * 2))
     return tuple(snapshot for snapshot in snapshots if snapshot is not None)[:limit]
 
 

@@ -20,7 +20,7 @@ def stop_at_repetition(draft: Draft) -> Draft:
         if period := _period_at(keys, end):
             return _cut_lines(draft, lines, end - (REPEATS - 1) * period)
         key = keys[end - 1]
-        if len(key.strip()) > SHORT_LINE and keys[:end].count(key) > MAX_APPEARANCES:
+        if _is_one_of_a_kind(key) and keys[:end].count(key) > MAX_APPEARANCES:
             return _cut_lines(draft, lines, end - 1)
     return _stop_at_repeated_words(draft)
 
@@ -43,7 +43,7 @@ def _period_at(lines: list[str], end: int) -> int:
     for period in range(1, min(MAX_PERIOD, end // REPEATS) + 1):
         last = lines[end - period : end]
         rounds = (lines[end - period * n : end - period * (n - 1)] for n in range(2, REPEATS + 1))
-        if any(each.strip() for each in last) and all(each == last for each in rounds):
+        if any(map(_says_something, last)) and all(each == last for each in rounds):
             return period
     return 0
 
@@ -51,6 +51,17 @@ def _period_at(lines: list[str], end: int) -> int:
 def _key(line: str) -> str:
     """What makes two lines the same: their text, and for short ones where it stands as well."""
     return line.strip() if len(line.strip()) > SHORT_LINE else line.rstrip()
+
+
+def _says_something(line: str) -> bool:
+    """Rows of numbers and brackets come again in good data."""
+    return any(char.isalpha() for char in line)
+
+
+def _is_one_of_a_kind(line: str) -> bool:
+    """A function may leave in the same way at several places; little else is said four times."""
+    leaves = line.startswith(("return", "break", "continue", "raise", "throw"))
+    return len(line.strip()) > SHORT_LINE and _says_something(line) and not leaves
 
 
 def _cut_lines(draft: Draft, lines: list[str], num_lines: int) -> Draft:

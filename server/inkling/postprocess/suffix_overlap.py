@@ -2,21 +2,35 @@ from dataclasses import replace
 
 from inkling.postprocess.draft import Draft
 
+_OPENER_OF = {")": "(", "]": "[", "}": "{"}
+
 
 def trim_suffix_overlap(draft: Draft) -> Draft:
     """What the completion ends with and the rest of the cursor's line begins with is kept once.
 
-    `print(x)` before an editor's automatic `)` becomes `print(x`.
+    `print(x)` before an editor's automatic `)` becomes `print(x`. A bracket that the completion
+    opened itself stays: `len(x)` is whole before that `)`.
     """
     rest = draft.suffix.split("\n", 1)[0].rstrip()
-    if not rest or not (draft.is_whole or draft.is_done) or "\n" in draft.text:
+    if not rest or not (draft.is_whole or draft.is_done):
         return draft
     for length in range(min(len(rest), len(draft.text)), 0, -1):
-        if draft.text.endswith(rest[:length]) and (length == len(rest) or _closes(rest[:length])):
+        overlap = rest[:length]
+        if draft.text.endswith(overlap) and _belongs_to_editor(draft.text, overlap, rest):
             text = draft.text[:-length]
             return replace(draft, text=text, cut_by="" if text else "the text after the cursor")
     return draft
 
 
-def _closes(text: str) -> bool:
-    return all(char in ")]}>\"'`;,: " for char in text)
+def _belongs_to_editor(text: str, overlap: str, rest: str) -> bool:
+    """Whether an overlap is the text after the cursor written again."""
+    if not all(char in ")]}>\"'`;,: " for char in overlap):
+        return overlap == rest and "\n" not in text
+    return all(_has_unopened(text, char) for char in overlap if char in ")]}\"'`")
+
+
+def _has_unopened(text: str, closer: str) -> bool:
+    opener = _OPENER_OF.get(closer)
+    if opener is None:
+        return text.count(closer) % 2 == 1
+    return text.count(closer) > text.count(opener)

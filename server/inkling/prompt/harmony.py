@@ -77,7 +77,7 @@ def render_fixed(
     user = encode(f"{path}\n")
     for chunk in chunks:
         user += encode(f"<related {chunk.path}>\n")
-        user += encode(chunk.text)
+        user += encode(chunk.text.replace("\r\n", "\n"))
         user += encode("\n</related>\n")
     user += encode("<after>\n") + encode(suffix) + encode("\n</after>\n<before>\n") + encode(head)
     special = tokenizer.special

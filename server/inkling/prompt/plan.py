@@ -26,6 +26,7 @@ WINDOW_STEP = 16  # lines: the window starts at a multiple of it
 ANCHOR_LINES = 4
 ANCHOR_CHARS = 50
 SUFFIX_TOLERANCE = 0.10
+REST_REACH = 64  # characters
 # Lines longer than this are cut at multiples of it (minified code, data).
 LONG_LINE = 384
 
@@ -46,6 +47,7 @@ class PromptPlan:
     chunks: tuple[Chunk, ...]
     chunks_offset: int
     suffix: str
+    suffix_is_rest: bool  # nothing stood behind it when it was frozen
     head: str
     anchor: int
     fixed_ids: tuple[int, ...]
@@ -65,9 +67,15 @@ class PromptPlan:
             document.uri == self.uri
             and self.anchor <= offset
             and text.endswith(self.head, 0, self.anchor)
-            and similar(self.suffix, text[offset : offset + len(self.suffix)])
+            and self.is_followed_alike(text, offset)
             and len(tokenizer.encode(text[self.anchor : offset])) <= self.tail_budget
         )
+
+    def is_followed_alike(self, text: str, offset: int) -> bool:
+        """Whether the frozen suffix still stands for what follows `offset`."""
+        # A suffix that was all there was stands for no text that has more behind it.
+        reach = len(self.suffix) + (REST_REACH if self.suffix_is_rest else 0)
+        return similar(self.suffix, text[offset : offset + reach])
 
 
 def similar(frozen: str, now: str) -> bool:
@@ -86,7 +94,7 @@ def make_plan(
     wording: Wording,
     document: DocumentSnapshot,
     offset: int,
-    chunks: tuple[Chunk, ...],
+    chunks: tuple[Chunk, ...] | None,
     budget: int,
     previous: PromptPlan | None = None,
 ) -> PromptPlan:
@@ -94,19 +102,19 @@ def make_plan(
 
     `chunks` come ranked, best first; those that do not fit are left out. What can be kept of the
     `previous` plan of the same document is kept: its suffix, if it still stands for what follows
-    the cursor, and its chunks, unless new ones are given.
+    the cursor, and its chunks, if `chunks` is None.
     """
     text = document.text
-    if previous is not None and not chunks:
+    if previous is not None and chunks is None:
         kept, chunks_offset = previous.chunks, previous.chunks_offset
     else:
-        kept, chunks_offset = _fit_chunks(tokenizer, chunks, int(budget * CHUNK_SHARE)), offset
-    if previous is not None and similar(
-        previous.suffix, text[offset : offset + len(previous.suffix)]
-    ):
-        suffix = previous.suffix
+        chunk_budget = int(budget * CHUNK_SHARE)
+        kept, chunks_offset = _fit_chunks(tokenizer, chunks or (), chunk_budget), offset
+    if previous is not None and previous.is_followed_alike(text, offset):
+        suffix, suffix_is_rest = previous.suffix, previous.suffix_is_rest
     else:
         suffix = _fit_suffix(tokenizer, text, offset, int(budget * SUFFIX_SHARE))
+        suffix_is_rest = offset + len(suffix) == len(text)
     path = document.path
     without_prefix = render_fixed(
         tokenizer, wording, path=path, chunks=kept, suffix=suffix, head=""
@@ -129,6 +137,7 @@ def make_plan(
         chunks=kept,
         chunks_offset=chunks_offset,
         suffix=suffix,
+        suffix_is_rest=suffix_is_rest,
         head=head,
         anchor=anchor,
         fixed_ids=tuple(fixed_ids),
@@ -169,11 +178,14 @@ def _fit_suffix(tokenizer: Tokenizer, text: str, offset: int, budget: int) -> st
     while end < len(text) and budget > 0:
         newline = text.find("\n", end)
         line_end = len(text) if newline < 0 else newline + 1
-        if line_end - end > LONG_LINE:
-            return text[offset : end + LONG_LINE] if end == offset else text[offset:end]
-        budget -= len(tokenizer.encode(text[end:line_end]))
-        if budget >= 0 or end == offset:
-            end = line_end
+        if end == offset:
+            line_end = min(line_end, end + LONG_LINE)
+            while len(tokenizer.encode(text[end:line_end])) > budget and line_end - end > 1:
+                line_end = (end + line_end) // 2
+        budget -= len(tokenizer.encode(text[end : min(line_end, end + LONG_LINE)]))
+        if budget < 0 or line_end - end > LONG_LINE:
+            break
+        end = line_end
     return text[offset:end]
 
 

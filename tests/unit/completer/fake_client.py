@@ -30,6 +30,7 @@ class FakeClient:
         self.gate.set()
         self.failure: Exception | None = None
         self.is_closed = False
+        self.settings: object = None
 
     async def model(self) -> EngineModel:
         if self.failure is not None:

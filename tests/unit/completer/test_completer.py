@@ -220,8 +220,8 @@ async def test_silence_has_a_reason(
 async def test_an_empty_answer_says_which_filter_left_nothing(
     completer: Completer, fake: FakeClient
 ) -> None:
-    fake.script = "b = 1"
-    completion = await final(completer, "a = 0\n‸\nb = 1\n")
+    fake.script = "value = 1"
+    completion = await final(completer, "a = 0\n‸\nvalue = 1\n")
     assert completion.text == ""
     assert completion.silence == "filtered: the line below"
     fake.script = ""

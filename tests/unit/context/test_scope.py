@@ -27,6 +27,14 @@ def check(picture: str) -> None:
         "    return ├a┤\nb = 1\n",
         "  load() {├\n    return 1;\n  }┤\n\n  save() {\n  }\n",
         "class A:├\n    x = 1┤",
+        'def f():├\n    sql = """\nSELECT 1\n"""\n    return sql┤\n\nx = 1\n',
+        "function f() {├\n  return `\n text\nmore`;\n}┤\n\ng();\n",
+        "├@cache\ndef f():\n    return 1┤\n\n\nx = 1\n",
+        "├# about f\ndef f():\n    return 1┤\nx = 1\n",
+        "├/**\n * Doc.\n */\nexport function f() {\n  g();\n}┤\n\nh();\n",
+        "├import os\nimport re┤\n\nx = 1\n",
+        "if x:├\n    a()\n\nelse:\n    b()┤\nc()\n",
+        "function f()├\n{\n  return 1;\n}┤\ng();\n",
     ],
 )
 def test_pictures(picture: str) -> None:
@@ -38,7 +46,7 @@ def test_undecided_while_the_last_line_may_still_be_deeper() -> None:
     assert block_end("def f():", "\n    return 1\n  ") is None
 
 
-@given(st.text(alphabet="a :{}()\n\t", max_size=60), st.text(alphabet="a (:{", max_size=8))
+@given(st.text(alphabet="a :{}()\n\t`@#", max_size=60), st.text(alphabet="a (:{", max_size=8))
 def test_an_end_found_early_is_the_end_found_late(text: str, line_before: str) -> None:
     """Decoding stops at the first decided end, so more text must not move it."""
     late = block_end(line_before, text, is_whole=True)

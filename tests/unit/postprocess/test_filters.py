@@ -11,6 +11,7 @@ from inkling.postprocess.repetition import num_sure_lines, stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
 from inkling.postprocess.suffix_lines import stop_at_suffix_line
 from inkling.postprocess.suffix_overlap import trim_suffix_overlap
+from inkling.postprocess.sure import sure_text
 from inkling.postprocess.trailing_space import trim_trailing_space
 from tests.unit.postprocess.pictures import check, draft_of
 
@@ -33,7 +34,7 @@ def test_a_loop_is_cut_after_its_first_round() -> None:
         "go()\n    a()\n    b()",
         is_done=True,
     )
-    check(stop_at_repetition, "x = [├\n  1,\n  1,\n  1,\n  1,┤", "\n  1,", is_done=True)
+    check(stop_at_repetition, "x = [├\n  a,\n  a,\n  a,\n  a,┤", "\n  a,", is_done=True)
     check(stop_at_repetition, "x = '├to the to the to the to the to the ┤", "to the ")
     check(stop_at_repetition, "# ├--------------------------------┤", "-" * 32, is_done=False)
 
@@ -53,7 +54,7 @@ def test_what_good_code_repeats_is_no_loop() -> None:
     check(stop_at_repetition, "├end()\nend()\n┤", "end()\nend()\n", is_done=False)
     closing = "f({\n  a: {\n    b: {\n      c\n    }\n  }\n}\n}"
     check(stop_at_repetition, f"├{closing}┤", closing, is_done=False)
-    matrix = "[\n  [0, 1],\n  [0, 2],\n  [0, 3],\n]"
+    matrix = "[\n  [0, 0],\n  [0, 0],\n  [0, 0],\n]"
     check(stop_at_repetition, f"x = ├{matrix}┤", matrix, is_done=False)
 
 
@@ -84,6 +85,31 @@ def test_it_stops_before_the_line_below() -> None:
     )
     check(stop_at_suffix_line, "    ├return a┤\n    return a\n", "", is_done=True)
     check(stop_at_suffix_line, "    ├return a┤\n        return a\n", "return a", is_done=False)
+
+
+def test_a_line_below_that_says_little_stops_only_with_the_one_after_it() -> None:
+    for line in ("@property", "# ----", "try:", "/**", "1, 0, 0,"):
+        picture = f"    ├{line}\n    other┤\n    {line}\n    third\n"
+        check(stop_at_suffix_line, picture, f"{line}\n    other", is_done=False)
+        picture = f"    ├a = 1\n    {line}\n    third┤\n    {line}\n    third\n"
+        check(stop_at_suffix_line, picture, "a = 1", is_done=True)
+
+
+def test_a_bracket_of_the_editors_is_kept_once_and_one_of_the_models_stays() -> None:
+    check(trim_suffix_overlap, "print(len├(x)┤)\n", "(x)", extent=Extent.LINE)
+    check(trim_suffix_overlap, "print(len├(x))┤)\n", "(x)", extent=Extent.LINE)
+    check(trim_suffix_overlap, "f('├a'┤'\n", "a", extent=Extent.LINE)
+    block = "function f() {├\n  return 1;\n}┤}\n"
+    check(trim_suffix_overlap, block, "\n  return 1;\n")
+    result = apply_filters(draft_of(block, Extent.BLOCK))
+    assert result.text == "\n  return 1;\n"
+
+
+def test_a_closing_line_waits_where_the_editor_may_have_closed_already() -> None:
+    draft = draft_of("function f() {├\n  return 1;\n}\n┤}\n", Extent.BLOCK, is_whole=False)
+    assert sure_text(draft) == "\n  return 1;"
+    draft = draft_of("function f() {├\n  return 1;\n}\n┤\n", Extent.BLOCK, is_whole=False)
+    assert sure_text(draft) == "\n  return 1;\n}"
 
 
 def test_what_stands_right_of_the_cursor_is_not_written_twice() -> None:
