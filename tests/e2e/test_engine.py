@@ -214,3 +214,37 @@ async def test_a_prompt_longer_than_the_context_is_refused_with_both_lengths(
         with pytest.raises(EngineRefused, match="the prompt has 80 tokens and the context 64"):
             await collect(client, prompt=PROMPT[:1] * 80)
         assert await collect(client)
+
+
+async def test_two_completions_of_a_killed_engine_end_and_the_next_one_works(
+    runtime: Path,
+) -> None:
+    async with connected(DEMO) as client:
+        killed = (await client.model()).pid
+        params = SamplingParams(max_tokens=400, temperature=1.0, seed=1)
+
+        async def follow() -> None:
+            async for _ in client.generate(PROMPT, params):
+                pass
+
+        both = [asyncio.create_task(follow()) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        os.kill(killed, signal.SIGKILL)
+        ended = await asyncio.gather(*both, return_exceptions=True)
+        assert any(isinstance(error, EngineUnavailable) for error in ended)
+        assert not any(isinstance(error, RuntimeError) for error in ended)
+        assert await collect(client)
+
+
+async def test_token_ids_of_one_model_are_never_sent_to_another(
+    runtime: Path, tmp_path: Path
+) -> None:
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((demo_folder() / name).read_bytes())
+    async with connected(DEMO) as client:
+        os.kill((await client.model()).pid, signal.SIGKILL)
+        client.settings = EngineSettings(model=str(tmp_path), device="cpu")
+        with pytest.raises(EngineUnavailable, match="another model answers now"):
+            await collect(client)
+        assert (await client.model()).root == tmp_path
+        assert await collect(client)

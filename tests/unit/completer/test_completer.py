@@ -278,3 +278,76 @@ async def test_switched_off_it_starts_no_engine_and_says_so(
     completer.update_settings(Settings())
     await completer.warm_up()
     assert [status.state for status in statuses] == ["off", "starting", "ready"]
+
+
+async def test_a_superseded_request_ends_cancelled_and_asks_nothing(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    return 1\n"
+    fake.gate.clear()
+    running = asyncio.create_task(states(completer, "def f():‸"))
+    while not fake.prompts:
+        await asyncio.sleep(0.01)
+    for pause in range(3):
+        older = asyncio.create_task(states(completer, "def g():‸"))
+        for _ in range(pause):
+            await asyncio.sleep(0)
+        older.cancel()
+        await asyncio.wait([older])
+        assert older.cancelled()
+    fake.gate.set()
+    await final(completer, "def h():‸")
+    assert not any("def g" in prompt for prompt in fake.prompts)
+    await running
+
+
+async def test_what_a_superseded_generation_left_is_not_served_as_whole(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "\n    a = 1\n    b = 2\n    c = 3\n"
+    async for state in completer.complete(request("def f():‸")):
+        if state.text:
+            break
+    await final(completer, "x = 1\ny = ‸")
+    assert (await final(completer, "def f():‸")).text == "\n    a = 1\n    b = 2\n    c = 3"
+
+
+async def test_typing_what_the_model_is_not_writing_does_not_wait_for_it(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "alpha" * 99
+    running = asyncio.create_task(states(completer, "x = ‸\n"))
+    while not fake.prompts:
+        await asyncio.sleep(0)
+    for _ in range(4):  # three characters are written, none is shown
+        await asyncio.sleep(0)
+    fake.gate.clear()
+    other = asyncio.create_task(states(completer, "x = zz‸\n"))
+    while len(fake.prompts) < 2:
+        await asyncio.sleep(0.01)
+    assert fake.num_cancelled == 1
+    fake.gate.set()
+    await other
+    await running
+
+
+async def test_a_bracket_the_editor_closed_in_mid_text_is_not_doubled(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "foo(a) + 1"
+    assert (await final(completer, "x = ‸\n")).text == "foo(a) + 1"
+    fake.script = "a"
+    completion = await final(completer, "x = foo(‸)\n")
+    assert completion.text == "a"
+    assert len(fake.prompts) == 2
+
+
+async def test_an_unforeseen_failure_is_a_reason_and_does_not_last(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.failure = OSError("disk")
+    with pytest.raises(OSError, match="disk"):
+        await final(completer, "x = ‸\n")
+    fake.failure = None
+    fake.script = "1"
+    assert (await final(completer, "x = ‸\n")).text == "1"

@@ -44,3 +44,9 @@ def test_a_changed_file_is_read_again_and_a_broken_one_left_out(tmp_path: Path) 
 
 def test_an_unsaved_buffer_has_no_neighbours() -> None:
     assert neighbours(DocumentSnapshot("untitled:1", "untitled", "python", "", 1)) == ()
+
+
+def test_a_file_of_secrets_is_no_neighbour(tmp_path: Path) -> None:
+    write(tmp_path, a_py="", b_py="b = 1")
+    (tmp_path / ".env.py").write_text("KEY = 'hunter2'")
+    assert [item.path for item in neighbours(snapshot(tmp_path / "a.py", tmp_path))] == ["b.py"]

@@ -136,3 +136,19 @@ def test_code_that_looks_like_a_special_token_stays_text() -> None:
 def test_each_kind_of_model_has_its_wording() -> None:
     assert wording_of("demo") is DEMO
     assert wording_of("exl2") is GPT_OSS
+
+
+def test_a_plan_made_at_the_end_of_a_file_does_not_hide_what_is_written_below_later() -> None:
+    text, offset = at_cursor("import os\n\n‸")
+    plan, _ = plan_at(text, offset)
+    text, offset = at_cursor("import os\n\ndef total(xs):\n    ‸\n\nprint(total([1]))\n")
+    assert not plan.holds(TOKENIZER, document(text), offset)
+    again, _ = plan_at(text, offset, previous=plan)
+    assert again.suffix == "\n\nprint(total([1]))\n"
+
+
+@pytest.mark.parametrize("line", ["中文" * 190, "🎉" * 400, "x" * 5000])
+def test_a_long_line_below_the_cursor_keeps_to_its_share(line: str) -> None:
+    text, offset = at_cursor(f"x = 1\n‸{line}\n")
+    plan, snapshot = plan_at(text, offset)
+    assert len(plan.prompt(TOKENIZER, snapshot, offset).token_ids) <= 600
