@@ -111,7 +111,6 @@ def recording_of_demo(folder: Path) -> None:
         capture_output=True,
         text=True,
     )
-    (HERE / "demo.txt").write_text(ran.stdout)
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text().partition("<!-- recording -->")
     _, _, after = rest.partition("<!-- end of recording -->")
