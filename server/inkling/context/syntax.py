@@ -5,6 +5,7 @@ from functools import cache
 
 from tree_sitter import Node, Parser, Point, Tree
 
+from inkling.common_prefix import common_prefix_len
 from inkling.context.languages import LANGUAGES, LanguageSyntax, load_grammar
 from inkling.context.scope import indent_of
 from inkling.core import Extent
@@ -64,9 +65,9 @@ def parse(language: str, text: str, old: SyntaxTree | None = None) -> SyntaxTree
 def _edited(old: SyntaxTree, new: bytes) -> Tree:
     """A copy of the old tree, told which single range of bytes differs in the new source."""
     before = old.source
-    start = _common_prefix(before, new)
+    start = common_prefix_len(before, new)
     room = min(len(before), len(new)) - start
-    same_end = min(room, _common_prefix(before[::-1], new[::-1]))
+    same_end = min(room, common_prefix_len(before[::-1], new[::-1]))
     old_end, new_end = len(before) - same_end, len(new) - same_end
     tree = old.tree.copy()
     tree.edit(
@@ -78,17 +79,6 @@ def _edited(old: SyntaxTree, new: bytes) -> Tree:
         new_end_point=_point(new, new_end),
     )
     return tree
-
-
-def _common_prefix(a: bytes, b: bytes) -> int:
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _point(source: bytes, offset: int) -> Point:

@@ -13,6 +13,7 @@ share. The cuts fall on lines, at coarse steps, never at "cursor minus N".
 
 from dataclasses import dataclass
 
+from inkling.common_prefix import common_prefix_len
 from inkling.core import Chunk, DocumentSnapshot
 from inkling.prompt.harmony import Wording, render_fixed
 from inkling.tokenizer import Tokenizer
@@ -84,8 +85,8 @@ def similar(frozen: str, now: str) -> bool:
     if frozen.split("\n", 1)[0] != now.split("\n", 1)[0]:
         return False
     longest = max(len(frozen), len(now))
-    same = _common_prefix(frozen, now)
-    same += min(_common_prefix(frozen[::-1], now[::-1]), min(len(frozen), len(now)) - same)
+    same = common_prefix_len(frozen, now)
+    same += min(common_prefix_len(frozen[::-1], now[::-1]), min(len(frozen), len(now)) - same)
     return longest - same <= SUFFIX_TOLERANCE * longest
 
 
@@ -148,18 +149,6 @@ def make_plan(
 def _one_line_end(text: str) -> str:
     """The text as the model has learnt it: an editor puts the file's own line ends back."""
     return text.replace("\r\n", "\n")
-
-
-def _common_prefix(a: str, b: str) -> int:
-    """Length of the common start, by halving: comparing slices is far faster than characters."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _fit_chunks(tokenizer: Tokenizer, chunks: tuple[Chunk, ...], budget: int) -> tuple[Chunk, ...]:
