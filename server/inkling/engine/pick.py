@@ -14,6 +14,10 @@ from inkling.errors import InklingError
 from inkling.tokenizer import Tokenizer
 
 
+class TooLarge(InklingError):
+    """The model does not fit the GPU."""
+
+
 class NoGPU(InklingError):
     """The settings ask for a GPU that is not there."""
 
@@ -37,7 +41,7 @@ def demo_folder() -> Path:
 
 
 def pick_model(settings: EngineSettings) -> Picked:
-    """Load the model that `settings` and this machine allow. Raises CheckpointError and NoGPU."""
+    """Load the model that `settings` and this machine allow. Raises CheckpointError, NoGPU, TooLarge."""
     has_gpu = torch.cuda.is_available()
     if settings.device == "cuda" and not has_gpu:
         raise NoGPU(
@@ -69,6 +73,12 @@ def pick_model(settings: EngineSettings) -> Picked:
 
 def _load(folder: Path, kind: str, device: str, description: str) -> Picked:
     tokenizer = Tokenizer.load(folder)
-    model = load_checkpoint(folder, torch.device(device), torch.float32)
+    try:
+        model = load_checkpoint(folder, torch.device(device), torch.float32)
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            f"{folder.name} does not fit the GPU: this release computes in fp32, four bytes a "
+            "parameter. Unset engine.model to use the demo model."
+        ) from error
     name = "inkling-demo" if kind == "demo" else folder.name
     return Picked(model, tokenizer, folder, name, kind, device, description)
