@@ -15,8 +15,6 @@ class LanguageSyntax:
     """Node types of one grammar, and what a header line looks like in the language."""
 
     grammar: str
-    scopes: frozenset[str]  # functions and classes: the enclosing scope is one of these
-    blocks: frozenset[str]  # bodies
     texts: frozenset[str]  # comments and strings: prose, not code
     header_words: frozenset[str]  # first words of lines that open a block
     openers: tuple[str, ...]  # line ends that open a block whatever the line begins with
@@ -24,28 +22,12 @@ class LanguageSyntax:
 
 _PYTHON = LanguageSyntax(
     grammar="python",
-    scopes=frozenset({"function_definition", "class_definition", "lambda"}),
-    blocks=frozenset({"block"}),
     texts=frozenset({"comment", "string", "string_content"}),
     header_words=frozenset(
         {"async", "class", "def", "elif", "else", "except", "finally", "for", "if", "match"}
         | {"case", "try", "while", "with"}
     ),
     openers=("(", "[", "{"),
-)
-_ECMASCRIPT_SCOPES = frozenset(
-    {
-        "arrow_function",
-        "class_declaration",
-        "function_declaration",
-        "function_expression",
-        "generator_function_declaration",
-        "interface_declaration",
-        "method_definition",
-    }
-)
-_ECMASCRIPT_BLOCKS = frozenset(
-    {"class_body", "interface_body", "object_type", "statement_block", "switch_body"}
 )
 _ECMASCRIPT_TEXTS = frozenset(
     {"comment", "string", "string_fragment", "template_string", "regex", "jsx_text"}
@@ -59,8 +41,6 @@ _ECMASCRIPT_WORDS = frozenset(
 def _ecmascript(grammar: str) -> LanguageSyntax:
     return LanguageSyntax(
         grammar,
-        _ECMASCRIPT_SCOPES,
-        _ECMASCRIPT_BLOCKS,
         _ECMASCRIPT_TEXTS,
         _ECMASCRIPT_WORDS,
         openers=("(", "[", "{", "=>"),

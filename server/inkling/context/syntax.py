@@ -35,13 +35,6 @@ class SyntaxTree:
         start = max(0, offset_bytes - 1)
         return self.tree.root_node.descendant_for_byte_range(start, start)
 
-    def enclosing_scope(self, offset_bytes: int) -> Node | None:
-        """The smallest function or class around a byte offset, None at the top level."""
-        node = self.node_at(offset_bytes)
-        while node is not None and node.type not in self.language.scopes:
-            node = node.parent
-        return node
-
 
 def parse(language: str, text: str, old: SyntaxTree | None = None) -> SyntaxTree | None:
     """Parse `text`, reusing what an `old` tree of an earlier version still says.

@@ -2,7 +2,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkling.context.syntax import parse
-from tests.pictures import at_cursor
 
 CODE = st.text(alphabet="def f(x):\n    return 'é🎉' # {}[]=\t", max_size=60)
 
@@ -26,16 +25,6 @@ def test_an_inserted_text_is_parsed_incrementally(text: str, at: int, inserted: 
     assert tree is not None
     assert fresh is not None
     assert str(tree.tree.root_node) == str(fresh.tree.root_node)
-
-
-def test_enclosing_scope_is_the_innermost_function_or_class() -> None:
-    text, offset = at_cursor("class A:\n    def f(self):\n        x = ‸1\n\ny = 2\n")
-    tree = parse("python", text)
-    assert tree is not None
-    scope = tree.enclosing_scope(offset)
-    assert scope is not None
-    assert scope.type == "function_definition"
-    assert tree.enclosing_scope(len(text) - 2) is None
 
 
 def test_an_unknown_language_has_no_tree() -> None:
