@@ -1,0 +1,112 @@
+"""The layout in video memory holds exactly the values of the EXL2 file."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from inkling.engine.exl2.dequant import dequantize as dequantize_exl2
+from inkling.engine.exl2.format import Exl2Matrix, parse
+from inkling.engine.exl2.quantize import quantize
+from inkling.engine.gpu.layout import (
+    WIDTHS,
+    dequantize,
+    pack_codes,
+    pack_exl2,
+    packed_nbytes,
+    stack,
+    stored_bits,
+)
+
+
+def exl2(
+    rows: int, columns: int, bits: int, group: int = 32, *, seed: int = 0, permuted: bool = False
+) -> Exl2Matrix:
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(rows, columns, generator=generator) * 0.05
+    tensors = quantize(weight, bits, group)
+    if permuted:
+        order = torch.randperm(rows, generator=generator)
+        tensors["q_invperm"] = order.to(torch.int32)
+    return parse("w", tensors, rows, columns)
+
+
+def mixed(parts: list[Exl2Matrix]) -> Exl2Matrix:
+    """Groups of several widths in one matrix, as exllamav2's converter makes them."""
+    tensors: dict[str, Tensor] = {
+        "q_weight": torch.cat([part.q_weight for part in parts]),
+        "q_scale": torch.cat([part.q_scale for part in parts]),
+        "q_scale_max": torch.cat([part.q_scale_max for part in parts]),
+    }
+    table, word = [], 0
+    for part in parts:
+        for group in part.groups:
+            table += [group.bits, word + group.first_word]
+        word += len(part.q_weight)
+    tensors["q_groups"] = torch.tensor(table, dtype=torch.int16)
+    rows = sum(part.in_features for part in parts)
+    return parse("w", tensors, rows, parts[0].out_features)
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+@pytest.mark.parametrize("group", [32, 64, 128])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+def test_values_are_exl2s(bits: int, group: int, permuted: bool) -> None:
+    matrix = exl2(192, 40, bits, group, permuted=permuted)
+    packed = pack_exl2([matrix], stored_bits(matrix))
+    assert torch.equal(dequantize(packed), dequantize_exl2(matrix))
+
+
+def test_groups_of_several_widths_are_stored_at_the_widest() -> None:
+    matrix = mixed([exl2(32, 16, 5), exl2(64, 16, 4), exl2(64, 16, 3, 64, seed=1)])
+    assert stored_bits(matrix) == 5
+    for bits in (5, 6, 8):
+        assert torch.equal(dequantize(pack_exl2([matrix], bits)), dequantize_exl2(matrix))
+
+
+def test_side_by_side_is_one_matrix() -> None:
+    parts = [exl2(64, 16, 6, seed=seed) for seed in range(3)]
+    packed = pack_exl2(parts, 6)
+    want = torch.cat([dequantize_exl2(part) for part in parts], 1)
+    assert torch.equal(dequantize(packed), want)
+
+
+def test_side_by_side_needs_one_permutation() -> None:
+    with pytest.raises(ValueError, match="permutation"):
+        pack_exl2([exl2(64, 16, 4), exl2(64, 16, 4, permuted=True)], 4)
+
+
+def test_stacked_experts_keep_their_own_permutation() -> None:
+    experts = [exl2(64, 16, 5, seed=1), exl2(64, 16, 5, seed=2, permuted=True)]
+    packed = stack([pack_exl2([matrix], 5) for matrix in experts])
+    want = torch.stack([dequantize_exl2(matrix) for matrix in experts])
+    assert torch.equal(dequantize(packed), want)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_bytes_are_as_computed(bits: int) -> None:
+    packed = pack_exl2([exl2(96, 24, bits)], bits)
+    assert packed.nbytes == packed_nbytes(bits, 96, 24)
+
+
+@pytest.mark.parametrize("bits", [5, 6])
+def test_one_shift_brings_the_high_bits_of_four_rows_above_their_nibbles(bits: int) -> None:
+    """What the kernels rely on: byte b of the masked words is the code of row 8 J + 2 b + p."""
+    codes = torch.randint(0, 1 << bits, (32, 8), dtype=torch.uint8)
+    words, high = (part.long() & 0xFFFFFFFF for part in pack_codes(codes, bits))
+    for column in range(8):
+        for at in range(4):
+            for pair in range(2):
+                order = 2 * at + pair
+                low = (words[0, 0, column, at] >> (4 * pair)) & 0x0F0F0F0F
+                if bits == 5:
+                    shift, mask, plane = 4 - order, 0x10101010, high[0, 0, column, 0]
+                else:
+                    shift, mask, plane = (
+                        4 - 2 * (order % 4),
+                        0x30303030,
+                        high[0, 0, column, at // 2],
+                    )
+                moved = plane << shift if shift >= 0 else plane >> -shift
+                four = low | (moved & mask)
+                got = [int(four >> (8 * byte)) & 255 for byte in range(4)]
+                assert got == codes[8 * at + pair : 8 * at + pair + 8 : 2, column].tolist()
