@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def _piece(event: dict[str, Any]) -> Piece:
         raise EngineRefused(str(event["error"]["message"]))
     usage = None
     if counted := event.get("usage"):
-        names = ("prompt_tokens", "completion_tokens", "reused", "prefilled", "ttft_ms")
+        names = (field.name for field in fields(Usage))
         usage = Usage(**{name: counted[name] for name in names})
     for choice in event["choices"]:
         return Piece(choice["text"], tuple(choice["token_ids"]), choice["finish_reason"], usage)

@@ -64,12 +64,18 @@ class CompletionRequest:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one generation cost the engine. Counts are tokens, `ttft_ms` milliseconds."""
+    """What one generation cost the engine. Counts are tokens, `ttft_ms` milliseconds.
+
+    `drafted` tokens were guessed from the text so far; the model would have chosen the `accepted`
+    ones of them too.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reused: int = 0
     prefilled: int = 0
+    drafted: int = 0
+    accepted: int = 0
     ttft_ms: float = 0.0
 
 

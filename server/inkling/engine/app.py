@@ -7,11 +7,13 @@ import contextlib
 import json
 import secrets
 import time
+from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import anyio
+import numpy as np
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -259,7 +261,8 @@ def _check_prompt(serving: Serving, prompt: list[int]) -> None:
     if not prompt:
         raise BadRequest("the prompt is empty: send at least one token.")
     size = serving.tokenizer.vocab_size
-    if bad := next((id_ for id_ in prompt if not 0 <= id_ < size), None):
+    if not _are_all_below(size, prompt):
+        bad = next(id_ for id_ in prompt if not 0 <= id_ < size)
         raise BadRequest(f"token id {bad} is outside the vocabulary of {size}.")
     if len(prompt) >= serving.context_len:
         raise BadRequest(
@@ -267,6 +270,15 @@ def _check_prompt(serving: Serving, prompt: list[int]) -> None:
             "the prompt.",
             413,
         )
+
+
+def _are_all_below(size: int, token_ids: list[int]) -> bool:
+    """Whether all are in `range(size)`, without a loop: a prompt has thousands."""
+    try:
+        as_array = np.array(array("I", token_ids))
+    except OverflowError:  # negative, or more than 32 bits
+        return False
+    return bool(as_array.max() < size)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

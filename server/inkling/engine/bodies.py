@@ -34,7 +34,8 @@ class _Body(BaseModel):
 class CompletionBody(_Body):
     """`/v1/completions`. `prompt` is text or token ids; `max_tokens` 0 only fills the KV cache."""
 
-    prompt: str | list[int]
+    # Ids first, and the first that fits: anything else looks at thousands of them twice.
+    prompt: Annotated[list[int] | str, Field(union_mode="left_to_right")]
     max_tokens: Annotated[int, Field(ge=0)] = 16
     logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
     healing: Annotated[int, Field(ge=0, le=64)] = 0

@@ -9,7 +9,8 @@ from torch import Tensor
 from inkling.core import Usage
 from inkling.engine.job import Done, Finished, Job, Token
 from inkling.engine.kv import KVCache, Sequence
-from inkling.engine.model.base import KVStore, Model
+from inkling.engine.lookup import Lookup, Odds
+from inkling.engine.model.base import Decoder, KVStore, Model, Step
 from inkling.engine.sampling import Choice, Sampler
 from inkling.engine.vocabulary import Vocabulary
 
@@ -25,15 +26,23 @@ class Generator:
         vocabulary: Vocabulary,
         chunk_len: int,
         context_len: int,
+        *,
+        lookup: bool = True,
     ) -> None:
         """`chunk_len`: most tokens of one prefill pass, and so the longest time to a cancel.
-        `context_len`: most tokens of a prompt and its completion together."""
+        `context_len`: most tokens of a prompt and its completion together. `lookup`: draft from the
+        text so far where the model makes it pay; the tokens are the same without."""
         self._model = model
+        self._decoder = model if isinstance(model, Decoder) else None
         self._cache = cache
         self._store = store
         self._vocabulary = vocabulary
         self._chunk_len = chunk_len
         self._context_len = context_len
+        self._odds: Odds | None = None
+        if lookup and self._decoder is not None and self._decoder.max_rows > 1:
+            sizes = range(1, self._decoder.max_rows + 1)
+            self._odds = Odds([self._decoder.pass_cost(size) for size in sizes])
 
     def run(self, job: Job) -> Steps[None, None, None]:
         """Steps of one job: each `next` is one prefill chunk or one decode step.
@@ -85,26 +94,72 @@ class Generator:
         self, job: Job, index: int, sequence: Sequence, logits: Tensor, counted: "_Counts"
     ) -> Steps[None, None, None]:
         """Choose tokens until one ends the completion. `logits`: of the healed tokens and the next."""
-        sampler = Sampler(job.sampling, index)
+        sampler = Sampler(job.sampling, index, logits.device)
         choice, required = self._heal(job, sequence, logits, sampler)
-        num_tokens = 0
-        while True:
-            num_tokens += 1
-            counted.add_token()
-            if choice.token_id in job.stop_ids:
-                job.emit(Finished(index, "stop"))
+        num_left = min(job.max_tokens, self._context_len - len(sequence))
+        output = _Output(job, index, required, num_left, self._vocabulary, counted)
+        is_over = output.add(choice)
+        while not is_over:
+            if self._decoder and job.sampling.is_argmax and not output.required:
+                yield from self._decode(self._decoder, sequence, choice.token_id, output)
                 return
-            data = self._vocabulary.token_bytes(choice.token_id)
-            required, data = required[len(data) :], data[len(required) :]
-            if job.emit(Token(index, choice, data)):
-                job.emit(Finished(index, "stop"))
-                return
-            if num_tokens >= job.max_tokens or len(sequence) + 1 >= self._context_len:
-                job.emit(Finished(index, "length"))
-                return
-            step = self._forward(sequence, [choice.token_id], 1)
+            logits = self._forward(sequence, [choice.token_id], 1)
+            choice = sampler.choose(logits[0], self._allowed(output.required, logits))
+            is_over = output.add(choice)
             yield
-            choice = sampler.choose(step[0], self._allowed(required))
+
+    def _decode(
+        self, decoder: Decoder, sequence: Sequence, token_id: int, output: "_Output"
+    ) -> Steps[None, None, None]:
+        """Choose greedily what follows `token_id`, one step ahead of the host.
+
+        A step's KV is claimed when its token is known and wanted. What a step in flight writes
+        after the last token that is wanted stays unclaimed, in a page that is the sequence's own.
+        """
+        step: Step | None = self._start(decoder, sequence, token_id)
+        lookup = Lookup([*sequence.token_ids, token_id], self._odds) if self._odds else None
+        while True:
+            yield
+            # With a draft at hand no step is started ahead: the one in flight checks its first
+            # token, and a pass the rest.
+            draft = lookup.draft(output.num_left - 1) if lookup else []
+            if draft and step is None:
+                chosen = self._verify(sequence, token_id, draft, output.counted)
+            else:
+                if step is None:
+                    step = self._start(decoder, sequence, token_id)
+                ahead = None
+                if output.num_left > 1 and not draft:
+                    ahead = self._start(decoder, sequence, step, num_unclaimed=1)
+                chosen = [step.token_id()]
+                self._cache.append(sequence, [token_id])
+                step = ahead
+            for chosen_id in chosen:
+                if output.add(Choice(chosen_id)):
+                    return
+                if lookup:
+                    lookup.add(chosen_id)
+            token_id = chosen[-1]
+
+    def _start(
+        self, decoder: Decoder, sequence: Sequence, after: int | Step, num_unclaimed: int = 0
+    ) -> Step:
+        """Give the device a step for the position after the sequence's and `num_unclaimed` more."""
+        self._cache.reserve(sequence, num_unclaimed + 1)
+        return decoder.decode(after, len(sequence) + num_unclaimed, sequence.pages, self._store)
+
+    def _verify(
+        self, sequence: Sequence, token_id: int, draft: list[int], counted: "_Counts"
+    ) -> list[int]:
+        """What follows `token_id` as far as one pass over a draft of it tells: a token at least."""
+        logits = self._forward(sequence, [token_id, *draft], 1 + len(draft))
+        chosen: list[int] = logits.argmax(-1).tolist()
+        agreeing = takewhile(lambda pair: pair[0] == pair[1], zip(draft, chosen, strict=False))
+        num_accepted = sum(1 for _ in agreeing)
+        # The KV of what was accepted is what decode steps would have written.
+        self._cache.truncate(sequence, len(sequence) - len(draft) + num_accepted)
+        counted.add_draft(len(draft), num_accepted)
+        return chosen[: num_accepted + 1]
 
     def _heal(
         self, job: Job, sequence: Sequence, logits: Tensor, sampler: Sampler
@@ -112,22 +167,22 @@ class Generator:
         """Choose the prompt's last tokens again, and the first new one; the bytes still required.
 
         Works like checking a draft: as long as the choice is the prompt's own token, its KV is
-        there already.
+        there already. All are chosen at once, as if that were so for all.
         """
-        num_healed = logits.shape[0] - 1
-        start = len(job.prompt) - num_healed
+        start = len(job.prompt) - (logits.shape[0] - 1)
         own = job.prompt[start:]
-        required = b"".join(map(self._vocabulary.token_bytes, own))
+        data = [self._vocabulary.token_bytes(token_id) for token_id in own]
+        required = [b"".join(data[position:]) for position in range(len(own) + 1)]
+        allowed = [self._allowed(each, logits) for each in required]
+        choices = sampler.choose_each(list(zip(logits, allowed, strict=True)))
         for position, token_id in enumerate(own):
-            choice = sampler.choose(logits[position], self._allowed(required))
-            if choice.token_id != token_id:
+            if choices[position].token_id != token_id:
                 self._cache.truncate(sequence, start + position)
-                return choice, required
-            required = required[len(self._vocabulary.token_bytes(token_id)) :]
-        return sampler.choose(logits[num_healed]), b""
+                return choices[position], required[position]
+        return choices[-1], b""
 
-    def _allowed(self, required: bytes) -> Tensor | None:
-        return self._vocabulary.allowed(required) if required else None
+    def _allowed(self, required: bytes, logits: Tensor) -> Tensor | None:
+        return self._vocabulary.allowed(required, logits.device) if required else None
 
     def _forward(self, sequence: Sequence, token_ids: list[int], num_logits: int) -> Tensor:
         self._cache.reserve(sequence, len(token_ids))
@@ -145,12 +200,18 @@ class _Counts:
         self._job = job
         self._num_reused = num_reused
         self._num_tokens = 0
+        self._num_drafted = 0
+        self._num_accepted = 0
         self._ttft_ms = 0.0
 
     def add_token(self) -> None:
         if not self._num_tokens:
             self._ttft_ms = (time.monotonic() - self._job.received) * 1000
         self._num_tokens += 1
+
+    def add_draft(self, num_drafted: int, num_accepted: int) -> None:
+        self._num_drafted += num_drafted
+        self._num_accepted += num_accepted
 
     def usage(self) -> Usage:
         num_prompt = len(self._job.prompt)
@@ -159,5 +220,46 @@ class _Counts:
             completion_tokens=self._num_tokens,
             reused=self._num_reused,
             prefilled=num_prompt - self._num_reused,
+            drafted=self._num_drafted,
+            accepted=self._num_accepted,
             ttft_ms=round(self._ttft_ms, 3),
         )
+
+
+class _Output:
+    """One completion on its way out."""
+
+    def __init__(
+        self,
+        job: Job,
+        index: int,
+        required: bytes,
+        num_left: int,
+        vocabulary: Vocabulary,
+        counted: _Counts,
+    ) -> None:
+        """`required`: bytes that its first tokens only repeat. `num_left`: most tokens of it."""
+        self._job = job
+        self._index = index
+        self._vocabulary = vocabulary
+        self.required = required
+        self.num_left = num_left
+        self.counted = counted
+
+    def add(self, choice: Choice) -> bool:
+        """Emit one more token. True: it is the last, and `Finished` is out too."""
+        self.num_left -= 1
+        self.counted.add_token()
+        if choice.token_id in self._job.stop_ids:
+            return self._finish("stop")
+        data = self._vocabulary.token_bytes(choice.token_id)
+        self.required, data = self.required[len(data) :], data[len(self.required) :]
+        if self._job.emit(Token(self._index, choice, data)):
+            return self._finish("stop")
+        if self.num_left <= 0:
+            return self._finish("length")
+        return False
+
+    def _finish(self, reason: str) -> bool:
+        self._job.emit(Finished(self._index, reason))
+        return True

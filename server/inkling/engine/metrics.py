@@ -46,6 +46,8 @@ class Metrics:
             self._tokens.labels("prefilled").inc(usage.prefilled)
             self._tokens.labels("reused").inc(usage.reused)
             self._tokens.labels("decoded").inc(usage.completion_tokens)
+            self._tokens.labels("drafted").inc(usage.drafted)
+            self._tokens.labels("accepted").inc(usage.accepted)
             if usage.completion_tokens:
                 self._ttft.observe(usage.ttft_ms / 1000)
 

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from inkling.config import EngineSettings
+from inkling.core import Usage
 from inkling.engine.app import make_app
 from inkling.engine.bodies import ChatMessage
 from inkling.engine.harmony import render_chat
 from inkling.engine.kv import CacheFull
+from inkling.engine.metrics import Metrics
 from inkling.engine.pick import Picked
 from inkling.engine.serving import Serving, make_serving
 from inkling.prompt.harmony import wording_of
@@ -77,6 +79,7 @@ async def test_a_stream_adds_up_to_the_whole_answer(http: httpx.AsyncClient) -> 
     assert last["choices"] == []
     assert last["usage"]["reused"] == 2
     assert last["usage"]["prefilled"] == 1
+    assert last["usage"]["drafted"] == last["usage"]["accepted"] == 0
     assert last["usage"]["ttft_ms"] > 0
     assert last["usage"]["total_tokens"] == 3 + last["usage"]["completion_tokens"]
 
@@ -118,6 +121,10 @@ async def test_chat_renders_harmony(http: httpx.AsyncClient) -> None:
         ({"prompt": []}, 400, "the prompt is empty"),
         ({"prompt": [97] * CONTEXT}, 413, f"the prompt has {CONTEXT} tokens and the context"),
         ({"prompt": [10**6]}, 400, "token id 1000000 is outside the vocabulary"),
+        ({"prompt": [97, -1]}, 400, "token id -1 is outside the vocabulary"),
+        ({"prompt": [2**40, 97]}, 400, f"token id {2**40} is outside the vocabulary"),
+        ({"prompt": [TOKENIZER.vocab_size]}, 400, "is outside the vocabulary"),
+        ({"prompt": [97, "x"]}, 422, "prompt.list[int].1: input should be a valid integer"),
         ({"prompt": [97], "model": "gpt-9"}, 404, "this engine serves 'toy'"),
         ({"prompt": [97], "max_tokens": -1}, 422, "max_tokens: input should be"),
         ({"max_tokens": 3}, 422, "prompt: field required"),
@@ -161,6 +168,14 @@ async def test_models_health_and_metrics(http: httpx.AsyncClient) -> None:
     assert "inkling_inter_token_seconds_count" in text
     assert 'inkling_requests_total{outcome="ok",route="/v1/completions"} 1.0' in text
     assert 'inkling_model_info{device="cpu",kind="demo",model="toy"} 1.0' in text
+
+
+def test_drafts_are_counted() -> None:
+    metrics = Metrics("toy", "demo", "cpu")
+    metrics.count_request("/v1/completions", "ok", Usage(drafted=5, accepted=3))
+    text = metrics.render({}, 0).decode()
+    assert 'inkling_tokens_total{work="drafted"} 5.0' in text
+    assert 'inkling_tokens_total{work="accepted"} 3.0' in text
 
 
 async def test_an_unknown_route_is_refused_in_openais_shape(http: httpx.AsyncClient) -> None:

@@ -62,6 +62,7 @@ class KVMachine(RuleBasedStateMachine):
         sequence = data.draw(st.sampled_from(self.open))
         self.open.remove(sequence)
         self.cache.close(sequence)
+        assert reused(self.cache, sequence.token_ids) == len(sequence)
 
     @invariant()
     def every_page_is_accounted_for(self) -> None:
@@ -111,6 +112,12 @@ def test_reuse_is_exact_to_the_token_for_several_prompts() -> None:
     assert reused(cache, [5]) == 0
 
 
+def test_of_two_pages_that_agree_in_part_the_better_one_is_reused() -> None:
+    for prompts in (([1, 2, 3, 4], [1, 9, 9, 9]), ([1, 9, 9, 9], [1, 2, 3, 4])):
+        cache, _ = remembered(16, *prompts)
+        assert reused(cache, [1, 2, 3, 7]) == 3
+
+
 def test_prompts_share_the_pages_of_their_common_prefix() -> None:
     cache, _ = remembered(16, list(range(8)), [*range(8), 1], [*range(8), 2])
     assert cache.num_pages_used == 4
@@ -124,6 +131,48 @@ def test_the_least_recently_used_prompt_is_evicted() -> None:
     assert reused(cache, [1] * 8) == 8
     assert reused(cache, [2] * 8) == 4
     cache.close(sequence)
+
+
+def test_what_is_used_again_at_its_end_is_recent_as_a_whole() -> None:
+    cache, store = remembered(8, [1] * 12, [2] * 12)
+    assert reused(cache, [1] * 12) == 12
+    sequence = cache.open([3], 0)
+    write(cache, store, sequence, [3] * 20)
+    assert reused(cache, [1] * 12) == 12
+    assert reused(cache, [2] * 12) == 0
+    cache.close(sequence)
+
+
+def test_a_page_reserved_ahead_does_not_hide_that_the_one_before_is_shared() -> None:
+    cache, store = remembered(8)
+    sequence = cache.open([1] * 3, 0)
+    write(cache, store, sequence, [1] * 3)
+    cache.reserve(sequence, 2)
+    twin = cache.fork(sequence)
+    write(cache, store, sequence, [2])
+    assert store.slots[twin.pages[0]][:3] == [1] * 3
+    assert sequence.pages[0] != twin.pages[0]
+    cache.close(sequence)
+    cache.close(twin)
+    cache.check_integrity()
+
+
+def test_a_place_in_the_tree_that_was_evicted_is_found_again() -> None:
+    """Two that run at once compute the same pages; the tree keeps one's, and may give them back
+    while the other still runs."""
+    cache, store = remembered(6)
+    first, second = cache.open([1] * 8, 0), cache.open([1] * 8, 0)
+    for sequence in (first, second):
+        write(cache, store, sequence, [1] * 8)
+        cache.remember(sequence)
+    cache.close(first)
+    other = cache.open([2] * 8, 0)
+    write(cache, store, other, [2] * 16)
+    cache.check_integrity()
+    cache.close(other)
+    cache.close(second)
+    cache.check_integrity()
+    assert reused(cache, [1] * 8) == 8
 
 
 def test_a_cache_full_of_running_requests_says_so() -> None:

@@ -4,7 +4,7 @@ The "KV" of a position is its token id, read back from the pages and never from 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from inkling.engine.generate import Generator
 from inkling.engine.job import Done, Event, Failed, Finished, Job, Token
 from inkling.engine.kv import KVCache
-from inkling.engine.model.base import KVStore
+from inkling.engine.model.base import KVStore, Step
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.stub import StubModel
 from inkling.engine.vocabulary import Vocabulary
@@ -64,7 +64,9 @@ class ToyModel:
         self.config: GptOssConfig = StubModel(TOKENIZER).config
         self.num_computed = 0
         self.passes: list[int] = []
+        self.longest = 0  # tokens of the longest sequence that a pass made
         self.context_len = context_len
+        self.logits_of: Callable[[Sequence[int]], Tensor] = toy_logits
         self.fail_at: int | None = None
 
     def new_kv(self, num_pages: int, page_len: int) -> KVStore:
@@ -87,9 +89,62 @@ class ToyModel:
         self.num_computed += len(token_ids)
         self.passes.append(len(token_ids))
         end = start + len(token_ids)
+        self.longest = max(self.longest, end)
         seen = [kv.slots[pages[at // size]][at % size] for at in range(end)]
-        rows = [toy_logits(seen[: end - num_logits + row + 1]) for row in range(num_logits)]
+        rows = [self.logits_of(seen[: end - num_logits + row + 1]) for row in range(num_logits)]
         return torch.stack(rows) if rows else torch.empty(0, TOKENIZER.vocab_size)
+
+
+@dataclass
+class ToyStep:
+    """A step whose token the host has asked for, or not yet."""
+
+    model: "ToyDecoder"
+    chosen: int
+
+    def token_id(self) -> int:
+        self.model.unread.discard(id(self))
+        return self.chosen
+
+
+class ToyDecoder(ToyModel):
+    """A toy with greedy steps. They write into their pages at once, wanted or not, as a device does
+    that runs ahead of the host."""
+
+    def __init__(self, costs: Sequence[float] = (1.0,)) -> None:
+        """`costs[k]`: of a pass of `k + 1` tokens."""
+        super().__init__()
+        self.costs = costs
+        self.steps: list[ToyStep] = []
+        self.unread: set[int] = set()
+        self.most_unread = 0
+
+    @property
+    def max_rows(self) -> int:
+        return len(self.costs)
+
+    def pass_cost(self, num_rows: int) -> float:
+        return self.costs[num_rows - 1]
+
+    def decode(self, after: int | Step, start: int, pages: Sequence[int], kv: KVStore) -> Step:
+        if not isinstance(after, int):
+            assert isinstance(after, ToyStep)
+            after = after.chosen
+        logits = self.forward([after], start, pages, kv, 1)
+        step = ToyStep(self, int(logits[0].argmax()))
+        self.steps.append(step)  # kept, so that no two have one id
+        self.unread.add(id(step))
+        self.most_unread = max(self.most_unread, len(self.unread))
+        return step
+
+
+def echoing_logits(seen: Sequence[int]) -> Tensor:
+    """Toy logits that mostly go on as the text did after the last two tokens before."""
+    logits = toy_logits(seen)
+    places = [at for at in range(2, len(seen)) if seen[at - 2 : at] == seen[-2:]]
+    if places and logits[97] < 1.5:
+        logits[seen[places[-1]]] += 20
+    return logits
 
 
 def toy_logits(seen: Sequence[int]) -> Tensor:
@@ -112,12 +167,19 @@ class Toy:
     chunk_len: int = 8
     context_len: int = 4096
     model: ToyModel = field(default_factory=ToyModel)
+    lookup: bool = True
 
     def __post_init__(self) -> None:
         store = self.model.new_kv(self.num_pages, self.page_len)
         self.cache = KVCache(store)
         self.generator = Generator(
-            self.model, self.cache, store, VOCABULARY, self.chunk_len, self.context_len
+            self.model,
+            self.cache,
+            store,
+            VOCABULARY,
+            self.chunk_len,
+            self.context_len,
+            lookup=self.lookup,
         )
 
 

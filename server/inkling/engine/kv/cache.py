@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence as TokenIds
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from inkling.engine.kv.pool import CacheFull, PagePool
-from inkling.engine.kv.tree import PrefixTree
+from inkling.engine.kv.tree import Node, PrefixTree
 
 
 class PageStore(Protocol):
@@ -22,11 +22,13 @@ class PageStore(Protocol):
 @dataclass(eq=False)
 class Sequence:
     """One request's tokens whose KV is there, and the pages it lies in. `num_reused` of them were
-    resident when it was opened."""
+    resident when it was opened. `known` is where in the prefix tree its last whole page is that was
+    looked up or inserted."""
 
-    token_ids: list[int] = field(default_factory=list)
-    pages: list[int] = field(default_factory=list)
-    num_reused: int = 0
+    token_ids: list[int]
+    pages: list[int]
+    num_reused: int
+    known: Node
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -58,10 +60,9 @@ class KVCache:
 
         Close it in the end, whatever happens.
         """
-        pages, num_tokens = self._tree.match(token_ids, limit)
-        for page in pages:
-            self._pool.hold(page)
-        sequence = Sequence(list(token_ids[:num_tokens]), pages, num_tokens)
+        pages, num_tokens, node = self._tree.match(token_ids, limit)
+        self._pool.hold(*pages)
+        sequence = Sequence(list(token_ids[:num_tokens]), pages, num_tokens, node)
         self._open.add(sequence)
         return sequence
 
@@ -71,12 +72,13 @@ class KVCache:
         Raises CacheFull; the sequence is then as it was.
         """
         size = self.page_len
-        used = len(sequence) % size
-        if used and self._pool.count(sequence.pages[-1]) > 1:
+        last, used = divmod(len(sequence), size)
+        # Pages after the last one in use, reserved earlier, are nobody else's.
+        if used and self._pool.count(sequence.pages[last]) > 1:
             own = self._take()
-            self.store.copy_page(sequence.pages[-1], own)
-            self._pool.drop(sequence.pages[-1])
-            sequence.pages[-1] = own
+            self.store.copy_page(sequence.pages[last], own)
+            self._pool.drop(sequence.pages[last])
+            sequence.pages[last] = own
         while len(sequence.pages) * size < len(sequence) + num_tokens:
             sequence.pages.append(self._take())
 
@@ -88,33 +90,30 @@ class KVCache:
     def truncate(self, sequence: Sequence, length: int) -> None:
         """Rewind to the first `length` tokens."""
         keep = -(-length // self.page_len)
-        for page in sequence.pages[keep:]:
-            self._pool.drop(page)
+        self._pool.drop(*sequence.pages[keep:])
         del sequence.pages[keep:]
         del sequence.token_ids[length:]
+        while sequence.known.depth * self.page_len > length and sequence.known.parent:
+            sequence.known = sequence.known.parent
 
     def fork(self, sequence: Sequence) -> Sequence:
         """A second sequence with the same tokens, sharing all pages until one of them writes."""
         keep = -(-len(sequence) // self.page_len)
         pages = sequence.pages[:keep]
-        for page in pages:
-            self._pool.hold(page)
-        twin = Sequence(list(sequence.token_ids), pages, sequence.num_reused)
+        self._pool.hold(*pages)
+        twin = Sequence(list(sequence.token_ids), pages, sequence.num_reused, sequence.known)
         self._open.add(twin)
         return twin
 
     def remember(self, sequence: Sequence) -> None:
         """Let others reuse the whole pages of a sequence that still runs."""
-        whole = len(sequence) // self.page_len
-        self._tree.insert(sequence.token_ids[: whole * self.page_len], sequence.pages[:whole])
+        self._insert(sequence, len(sequence) // self.page_len)
 
     def close(self, sequence: Sequence) -> None:
         """End a sequence; its tokens stay resident until their pages are needed."""
         self._open.discard(sequence)
-        used = -(-len(sequence) // self.page_len)
-        self._tree.insert(sequence.token_ids, sequence.pages[:used])
-        for page in sequence.pages:
-            self._pool.drop(page)
+        self._insert(sequence, -(-len(sequence) // self.page_len))
+        self._pool.drop(*sequence.pages)
         sequence.pages.clear()
 
     def check_integrity(self) -> None:
@@ -126,6 +125,10 @@ class KVCache:
             for page in sequence.pages:
                 counted[page] += 1
         assert counted == [self._pool.count(page) for page in range(self._pool.num_pages)]
+
+    def _insert(self, sequence: Sequence, num_pages: int) -> None:
+        pages = sequence.pages[:num_pages]
+        sequence.known = self._tree.insert(sequence.token_ids, pages, sequence.known)
 
     def _take(self) -> int:
         # A few at once: looking for the oldest costs the same for one as for many.

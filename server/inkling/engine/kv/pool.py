@@ -32,14 +32,18 @@ class PagePool:
         self._counts[page] = 1
         return page
 
-    def hold(self, page: int) -> None:
-        """One more reference to a page in use."""
-        assert self._counts[page] > 0, "a free page cannot be held"
-        self._counts[page] += 1
+    def hold(self, *pages: int) -> None:
+        """One more reference to each of some pages in use."""
+        counts = self._counts
+        for page in pages:
+            assert counts[page] > 0, "a free page cannot be held"
+            counts[page] += 1
 
-    def drop(self, page: int) -> None:
-        """One reference less; the last frees the page."""
-        assert self._counts[page] > 0, "a free page cannot be dropped"
-        self._counts[page] -= 1
-        if not self._counts[page]:
-            self._free.append(page)
+    def drop(self, *pages: int) -> None:
+        """One reference to each less; the last frees the page."""
+        counts = self._counts
+        for page in pages:
+            assert counts[page] > 0, "a free page cannot be dropped"
+            counts[page] -= 1
+            if not counts[page]:
+                self._free.append(page)

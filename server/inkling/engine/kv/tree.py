@@ -1,28 +1,41 @@
 """The prefix tree: token sequences whose KV is resident, sharing pages where they agree."""
 
-from collections.abc import Iterator, Sequence
+import heapq
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from inkling.engine.kv.pool import PagePool
 
-
-class Match(NamedTuple):
-    """`pages` hold a prompt's first `num_tokens` tokens; the last of them may hold more."""
-
-    pages: list[int]
-    num_tokens: int
+# Tokens are kept as bytes: a page of them is compared, or found in a dict, in one go.
+_TOKEN = "I"
+_TOKEN_SIZE = array(_TOKEN).itemsize
 
 
 @dataclass(eq=False)
-class _Node:
-    """One page and the tokens in it: `page_len` of them, fewer only in a leaf."""
+class Node:
+    """One page and the tokens in it: a whole page of them, fewer only in a leaf.
 
-    tokens: tuple[int, ...]
+    `depth` is how many pages there are from the root to here. A node without a `parent` is the root
+    or has been evicted. `last_used` is set where a use ends: those above are evicted later anyway.
+    """
+
+    tokens: bytes
     page: int
-    parent: "_Node | None"
+    parent: "Node | None"
+    depth: int
     last_used: int = 0
-    children: list["_Node"] = field(default_factory=list)
+    children: dict[bytes, "Node"] = field(default_factory=dict)
+
+
+class Match(NamedTuple):
+    """`pages` hold a prompt's first `num_tokens` tokens; the last of them may hold more. `node` is
+    the last whole page's."""
+
+    pages: list[int]
+    num_tokens: int
+    node: Node
 
 
 class PrefixTree:
@@ -31,97 +44,124 @@ class PrefixTree:
     def __init__(self, pool: PagePool, page_len: int) -> None:
         self._pool = pool
         self._page_len = page_len
-        self._root = _Node((), -1, None)
+        self._page_size = page_len * _TOKEN_SIZE
+        self._root = Node(b"", -1, None, 0)
+        self._leaves: set[Node] = set()
         self._clock = 0
 
     def match(self, token_ids: Sequence[int], limit: int) -> Match:
         """The longest resident prefix of at most `limit` tokens. Changes only what is recent."""
-        self._clock += 1
-        node, pages, position = self._root, [], 0
-        while position < limit:
-            wanted = tuple(token_ids[position : min(position + self._page_len, limit)])
-            best, agreeing = None, 0
-            for child in node.children:
-                length = _common_prefix(child.tokens, wanted)
-                if length > agreeing:
-                    best, agreeing = child, length
-            if best is None:
+        data = array(_TOKEN, token_ids).tobytes()[: limit * _TOKEN_SIZE]
+        node, pages, size = self._root, [], self._page_size
+        for start in range(0, len(data) - size + 1, size):
+            child = node.children.get(data[start : start + size])
+            if child is None:
                 break
-            best.last_used = self._clock
-            pages.append(best.page)
-            position += agreeing
-            if agreeing < self._page_len:
-                break
-            node = best
-        return Match(pages, position)
+            pages.append(child.page)
+            node = child
+        num_tokens, recent = node.depth * self._page_len, node
+        part, agreeing = _most_agreeing(node, data[node.depth * size : (node.depth + 1) * size])
+        if part is not None:
+            pages.append(part.page)
+            num_tokens, recent = num_tokens + agreeing, part
+        self._use(recent)
+        return Match(pages, num_tokens, node)
 
-    def insert(self, token_ids: Sequence[int], pages: Sequence[int]) -> None:
-        """Make a sequence resident: `pages[i]` holds its i-th `page_len` tokens.
+    def insert(self, token_ids: Sequence[int], pages: Sequence[int], known: Node) -> Node:
+        """Make `pages` of a sequence resident: `pages[i]` holds its i-th `page_len` tokens.
 
+        `known` is the node of a whole page that this sequence is known to agree with, by `match` or
+        an earlier `insert`: what comes before is not looked at again. Returns the last whole page's.
         The tree takes references of its own to the pages it keeps; what it has already is kept as
         it is.
         """
-        self._clock += 1
-        node = self._root
-        for index, page in enumerate(pages):
-            start = index * self._page_len
-            tokens = tuple(token_ids[start : start + self._page_len])
-            node = self._child_for(node, tokens, page)
-            node.last_used = self._clock
-            if len(node.tokens) < self._page_len:
-                return
+        node = self._root if known.parent is None else known
+        first, size = node.depth, self._page_size
+        data = array(_TOKEN, token_ids[first * self._page_len :]).tobytes()
+        recent = node
+        for index, page in enumerate(pages[first:]):
+            recent = self._child_for(node, data[index * size : (index + 1) * size], page)
+            if (index + 1) * size > len(data):
+                break
+            node = recent
+        self._use(recent)
+        return node
 
     def evict(self, num_pages: int) -> int:
         """Free up to `num_pages` pages that only the tree refers to, least recently used first.
 
         Returns how many were freed.
         """
+        # The page only tells apart, for the heap, what was used at once.
+        heap = [(leaf.last_used, leaf.page, leaf) for leaf in self._leaves if self._is_unused(leaf)]
+        heapq.heapify(heap)
         freed = 0
-        while freed < num_pages:
-            leaves = [leaf for leaf in self._leaves() if self._pool.count(leaf.page) == 1]
-            if not leaves:
-                break
-            leaves.sort(key=lambda leaf: leaf.last_used)
-            for leaf in leaves[: num_pages - freed]:
-                assert leaf.parent is not None
-                leaf.parent.children.remove(leaf)
-                self._pool.drop(leaf.page)
-                freed += 1
+        while heap and freed < num_pages:
+            leaf = heapq.heappop(heap)[-1]
+            parent = leaf.parent
+            assert parent is not None
+            del parent.children[leaf.tokens]
+            leaf.parent = None
+            self._leaves.remove(leaf)
+            self._pool.drop(leaf.page)
+            freed += 1
+            if parent is not self._root and not parent.children:
+                self._leaves.add(parent)
+                if self._is_unused(parent):
+                    heapq.heappush(heap, (parent.last_used, parent.page, parent))
         return freed
 
     def pages(self) -> list[int]:
         """Every page the tree refers to, for checks and metrics."""
-        return [node.page for node in self._nodes()]
-
-    def _child_for(self, node: _Node, tokens: tuple[int, ...], page: int) -> _Node:
-        for child in node.children:
-            if child.tokens[: len(tokens)] == tokens:
-                return child
-            if tokens[: len(child.tokens)] == child.tokens:  # a leaf that has grown
-                self._pool.hold(page)
-                self._pool.drop(child.page)
-                child.tokens, child.page = tokens, page
-                return child
-        self._pool.hold(page)
-        child = _Node(tokens, page, node)
-        node.children.append(child)
-        return child
-
-    def _leaves(self) -> Iterator[_Node]:
-        return (node for node in self._nodes() if not node.children)
-
-    def _nodes(self) -> Iterator[_Node]:
-        stack = list(self._root.children)
+        found: list[int] = []
+        stack = list(self._root.children.values())
         while stack:
             node = stack.pop()
-            stack += node.children
-            yield node
+            stack += node.children.values()
+            found.append(node.page)
+        return found
+
+    def _child_for(self, node: Node, tokens: bytes, page: int) -> Node:
+        """The child that has `tokens`, made if need be."""
+        if child := node.children.get(tokens):
+            return child
+        for child in node.children.values():
+            if child.tokens.startswith(tokens):
+                return child
+            if tokens.startswith(child.tokens):  # a leaf that has grown
+                self._pool.hold(page)
+                self._pool.drop(child.page)
+                del node.children[child.tokens]
+                child.tokens, child.page = tokens, page
+                node.children[tokens] = child
+                return child
+        self._pool.hold(page)
+        child = node.children[tokens] = Node(tokens, page, node, node.depth + 1)
+        self._leaves.discard(node)
+        self._leaves.add(child)
+        return child
+
+    def _use(self, node: Node) -> None:
+        self._clock += 1
+        node.last_used = self._clock
+
+    def _is_unused(self, node: Node) -> bool:
+        return self._pool.count(node.page) == 1
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    length = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        length += 1
-    return length
+def _most_agreeing(node: Node, tokens: bytes) -> tuple[Node | None, int]:
+    """The child that agrees with most of `tokens`, and with how many of them; None: with none."""
+    best, most = None, 0
+    for child in node.children.values():
+        # Most children differ at once, and only a longer agreement is wanted.
+        end = (most + 1) * _TOKEN_SIZE
+        if end <= len(tokens) and child.tokens[:end] == tokens[:end]:
+            best, most = child, _num_agreeing(child.tokens, tokens)
+    return best, most
+
+
+def _num_agreeing(a: bytes, b: bytes) -> int:
+    """How many tokens `a` and `b` have in common before they differ."""
+    size = _TOKEN_SIZE
+    length = min(len(a), len(b)) // size
+    return next((i for i in range(length) if a[i * size :][:size] != b[i * size :][:size]), length)

@@ -1,7 +1,7 @@
 """What the engine asks of a model. The reference, faster paths and toy models for tests all fit."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -64,8 +64,51 @@ class Model(Protocol):
         whatever lies at `start` and after is overwritten or ignored, which makes rewinding free.
 
         Returns the fp32 logits `[num_logits, vocab_size]` of the last `num_logits` tokens
-        (`0 <= num_logits <= len(token_ids)`).
+        (`0 <= num_logits <= len(token_ids)`). They are the caller's: no later pass writes there.
+        A pass that is asked for logits may return before the device has done it, as reading them
+        waits; one that is not returns when it is done, or prefill chunks would pile up in front of
+        a more urgent request.
 
         Raises ValueError for no tokens, too few pages or too many logits asked.
+        """
+        ...
+
+
+class Step(Protocol):
+    """A greedy decode step that the device has been given."""
+
+    def token_id(self) -> int:
+        """The token it chose; waits until that is known. Good for any time after, whatever passes
+        came between."""
+        ...
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """What a model may offer beside `Model`: greedy steps the host need not wait for, and passes of
+    a few tokens that cost hardly more than one. The engine looks for it with isinstance.
+
+    A step's tokens are those that `forward` and an argmax (the lowest id of equals) would give, and
+    the logits of a token do not depend on how many others share its pass.
+    """
+
+    @property
+    def max_rows(self) -> int:
+        """Most tokens of a cheap pass. 1: drafts never pay."""
+        ...
+
+    def pass_cost(self, num_rows: int) -> float:
+        """The time of a `forward` of `num_rows` tokens (1 to `max_rows`) with all their logits,
+        relative to a decode step's. Constant."""
+        ...
+
+    def decode(self, after: int | Step, start: int, pages: Sequence[int], kv: KVStore) -> Step:
+        """Append one token at position `start` and choose the next; returns at once.
+
+        `after` is the token's id, or the step that chooses it, which the device need not have done
+        yet. `pages` is as for `forward`, and read before this returns. The device does it after all
+        that it was given before and before all that it is given later, `copy_page` included: a
+        step that nobody asks for its token may go on writing into a page that has been given away,
+        since whoever has the page now writes it later.
         """
         ...
