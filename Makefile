@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check fix bench pictures setup clean
+# The Python whose torch sees the GPU.
+GPU_PYTHON ?= $(BIN)/python
+
+.PHONY: gpu-test gpu-bench demo test quick check fix bench pictures setup clean
 
 demo: $(READY)
 	@$(BIN)/inkling demo
@@ -14,7 +17,7 @@ test: check
 	$(BIN)/python -m pytest
 
 quick: $(READY)
-	$(BIN)/python -m pytest -m "not e2e and not editor"
+	$(BIN)/python -m pytest -m "not e2e and not editor and not kernel"
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -24,6 +27,13 @@ check: $(READY)
 fix: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# On a machine with a GPU and a CUDA build of torch; what is not installed is left out and said.
+gpu-test:
+	$(GPU_PYTHON) -m tests.gpu
+
+gpu-bench:
+	$(GPU_PYTHON) -m bench.gpu
 
 bench: $(READY)
 	$(BIN)/python bench/keystrokes.py

@@ -1,0 +1,1 @@
+"""Kernels in Triton, and step.cu: what runs on the GPU itself."""

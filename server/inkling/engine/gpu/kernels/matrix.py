@@ -1,0 +1,233 @@
+"""Rows times a matrix, dequantized on the way: the inner loop of `dense` and `experts`.
+
+A run is what one column has in one group: 32 codes, 4 words (8 of bytes). Runs are numbered with
+the groups fastest, and there is one for each thread of a block (`Tile` sees to it). So every
+tensor of runs has the same layout in registers, a run's codes never leave their thread until they
+go to shared memory as fp16, and the compiler has nothing to convert in between.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def multiply(
+    x_ptr,
+    row,
+    row_inside,
+    words_ptr,
+    high_ptr,
+    steps_ptr,
+    scale_max_ptr,
+    expert,
+    first_column,
+    IN: tl.constexpr,
+    OUT: tl.constexpr,
+    BITS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    GROUPS: tl.constexpr,
+):
+    """fp32 `[rows, COLUMNS]`: rows `row` of fp16 x `[.., IN]` times columns of one matrix.
+
+    Rows not `row_inside` and columns beyond OUT come out as 0. A step of the loop takes GROUPS
+    groups of 32. BITS 16 is a plain fp16 matrix `[IN, OUT]` at `words_ptr`.
+    """
+    x_row = x_ptr + (row.to(tl.int64) * IN)[:, None]
+    if BITS == 16:
+        words_ptr += expert.to(tl.int64) * (IN * OUT)
+        out = _times_plain(
+            x_row, row_inside, words_ptr, first_column, IN, OUT, COLUMNS, 32 * GROUPS
+        )
+    else:
+        WORDS: tl.constexpr = 8 if BITS == 8 else 4
+        runs_before = expert.to(tl.int64) * (OUT * (IN // 32))
+        out = _times_packed(
+            x_row,
+            row_inside,
+            words_ptr + runs_before * WORDS,
+            high_ptr + runs_before * (BITS - 4),
+            steps_ptr + runs_before,
+            scale_max_ptr + runs_before // 8,
+            first_column,
+            IN,
+            OUT,
+            BITS,
+            COLUMNS,
+            GROUPS,
+        )
+    return out
+
+
+@triton.jit
+def _times_plain(
+    x_row,
+    row_inside,
+    weight_ptr,
+    first_column,
+    IN: tl.constexpr,
+    OUT: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    STEP: tl.constexpr,
+):
+    """`multiply` with a matrix that is not quantized."""
+    out = tl.zeros((row_inside.shape[0], COLUMNS), tl.float32)
+    column = first_column + tl.arange(0, COLUMNS)
+    for first in range(0, IN, STEP):
+        k = first + tl.arange(0, STEP)
+        x = tl.load(x_row + k[None, :], mask=row_inside[:, None] & (k < IN)[None, :], other=0.0)
+        weights = tl.load(
+            weight_ptr + k.to(tl.int64)[:, None] * OUT + column[None, :],
+            mask=(k < IN)[:, None] & (column < OUT)[None, :],
+            other=0.0,
+        )
+        out = tl.dot(x, weights, out)
+    return out
+
+
+@triton.jit
+def _times_packed(
+    x_row,
+    row_inside,
+    words_ptr,
+    high_ptr,
+    steps_ptr,
+    scale_max_ptr,
+    first_column,
+    IN: tl.constexpr,
+    OUT: tl.constexpr,
+    BITS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    GROUPS: tl.constexpr,
+):
+    """`multiply` with a packed matrix."""
+    out = tl.zeros((row_inside.shape[0], COLUMNS), tl.float32)
+    k = tl.arange(0, 32 * GROUPS)
+    NUM_GROUPS: tl.constexpr = IN // 32
+    run = tl.arange(0, COLUMNS * GROUPS)
+    column = first_column + run // GROUPS
+    group = run % GROUPS
+    column_inside = column < OUT
+    tile = column // 8
+    at = (tile * NUM_GROUPS + group) * 8 + column % 8
+    scale_at = tile * NUM_GROUPS + group
+    # Scales are loaded a step ahead: unlike x and the words, they are too narrow for the copies to
+    # shared memory that the compiler starts early by itself.
+    inside = column_inside & (group < NUM_GROUPS)
+    step = tl.load(steps_ptr + at, mask=inside, other=0)
+    scale_max = tl.load(scale_max_ptr + scale_at, mask=inside, other=0.0)
+    for first_group in range(0, NUM_GROUPS, GROUPS):
+        after = first_group + GROUPS
+        next_inside = column_inside & (group + after < NUM_GROUPS)
+        next_step = tl.load(steps_ptr + at + after * 8, mask=next_inside, other=0)
+        next_scale_max = tl.load(scale_max_ptr + scale_at + after, mask=next_inside, other=0.0)
+
+        k_inside = k < IN - first_group * 32
+        x = tl.load(
+            x_row + (first_group * 32 + k)[None, :],
+            mask=row_inside[:, None] & k_inside[None, :],
+            other=0.0,
+        )
+        plus_one = step.to(tl.int32) + 1
+        values = _values(
+            words_ptr,
+            high_ptr,
+            at + first_group * 8,
+            column_inside & (group + first_group < NUM_GROUPS),
+            (plus_one * plus_one).to(tl.float16) * scale_max,
+            BITS,
+        )
+        # A bit cast after the reshape keeps Triton 3.6 from a rewrite that fails to compile.
+        weights = tl.reshape(values, (COLUMNS, 32 * GROUPS)).to(tl.float16, bitcast=True)
+        out = tl.dot(x, tl.trans(weights), out)
+        step = next_step
+        scale_max = next_scale_max
+    return out
+
+
+@triton.jit
+def _values(words_ptr, high_ptr, at, inside, scale, BITS: tl.constexpr):
+    """The values of runs `at`, as the bits of fp16 numbers: int16 `[runs, 2, 2, 2, 2, 2]`.
+
+    The five last dimensions are the bits of the row within the group, highest first.
+    """
+    RUNS: tl.constexpr = at.shape[0]
+    if BITS == 8:
+        word = tl.arange(0, 8)
+        words = tl.load(words_ptr + at[:, None] * 8 + word[None, :], mask=inside[:, None], other=0)
+        even, odd = tl.split(tl.reshape(words, (RUNS, 2, 2, 2)))
+        even02, even13 = tl.split(even)
+        odd02, odd13 = tl.split(odd)
+        even0, even2 = tl.split(even02)
+        even1, even3 = tl.split(even13)
+        odd0, odd2 = tl.split(odd02)
+        odd1, odd3 = tl.split(odd13)
+        rows0 = _eight_rows(even0, odd0, even0, scale, 0, BITS)
+        rows8 = _eight_rows(even1, odd1, even0, scale, 1, BITS)
+        rows16 = _eight_rows(even2, odd2, even0, scale, 2, BITS)
+        rows24 = _eight_rows(even3, odd3, even0, scale, 3, BITS)
+    else:
+        word = tl.arange(0, 4)
+        words = tl.load(words_ptr + at[:, None] * 4 + word[None, :], mask=inside[:, None], other=0)
+        words02, words13 = tl.split(tl.reshape(words, (RUNS, 2, 2)))
+        word0, word2 = tl.split(words02)
+        word1, word3 = tl.split(words13)
+        low_plane = word0
+        high_plane = word0
+        if BITS == 5:
+            low_plane = tl.load(high_ptr + at, mask=inside, other=0)
+            high_plane = low_plane
+        if BITS == 6:
+            low_plane = tl.load(high_ptr + at * 2, mask=inside, other=0)
+            high_plane = tl.load(high_ptr + at * 2 + 1, mask=inside, other=0)
+        rows0 = _eight_rows(word0, word0, low_plane, scale, 0, BITS)
+        rows8 = _eight_rows(word1, word1, low_plane, scale, 1, BITS)
+        rows16 = _eight_rows(word2, word2, high_plane, scale, 2, BITS)
+        rows24 = _eight_rows(word3, word3, high_plane, scale, 3, BITS)
+    joined = tl.join(tl.join(rows0, rows16), tl.join(rows8, rows24))
+    return tl.permute(joined, (0, 4, 5, 1, 2, 3))
+
+
+@triton.jit
+def _eight_rows(even, odd, plane, scale, J: tl.constexpr, BITS: tl.constexpr):
+    """Rows 8 J to 8 J + 7: int16 `[runs, 2, 2, 2]`, by the bits of the row, highest first.
+
+    `even` and `odd` are the words that hold the even and the odd rows, `plane` the high bits.
+    """
+    rows04 = _two_rows(even, plane, scale, J, 0, BITS)
+    rows15 = _two_rows(odd, plane, scale, J, 1, BITS)
+    rows26 = _two_rows(even, plane, scale, J, 2, BITS)
+    rows37 = _two_rows(odd, plane, scale, J, 3, BITS)
+    return tl.join(tl.join(rows04, rows26), tl.join(rows15, rows37))
+
+
+@triton.jit
+def _two_rows(word, plane, scale, J: tl.constexpr, I: tl.constexpr, BITS: tl.constexpr):
+    """Rows 8 J + I and 8 J + I + 4, which lie 16 bits apart: int16 `[runs, 2]`.
+
+    Two codes at a time become the fp16 numbers 1024 + code, by setting the exponent's bits above
+    them: their last ten bits are a whole number, and no conversion is needed.
+    """
+    if BITS == 8:
+        codes = (word >> (8 * (I // 2))) & 0x00FF00FF
+    else:
+        codes = (word >> (4 * I)) & 0x000F000F
+    if BITS == 5:
+        codes = codes | _to_bit_4(plane, 8 * (I // 2) + 2 * J + I % 2, 0x00100010)
+    if BITS == 6:
+        codes = codes | _to_bit_4(plane, 8 * (I // 2) + 2 * ((2 * J + I % 2) % 4), 0x00300030)
+    numbers = codes | 0x64006400
+    zero = tl.full((), 1024 + (1 << (BITS - 1)), tl.float16)
+    first = numbers.to(tl.int16).to(tl.float16, bitcast=True)
+    second = (numbers >> 16).to(tl.int16).to(tl.float16, bitcast=True)
+    return tl.join(
+        ((first - zero) * scale).to(tl.int16, bitcast=True),
+        ((second - zero) * scale).to(tl.int16, bitcast=True),
+    )
+
+
+@triton.jit
+def _to_bit_4(plane, FROM: tl.constexpr, MASK: tl.constexpr):
+    """Bits from FROM and from FROM + 16 of a word, moved to 4 and 20; the rest is 0."""
+    if FROM < 4:
+        return (plane << (4 - FROM)) & MASK
+    return (plane >> (FROM - 4)) & MASK

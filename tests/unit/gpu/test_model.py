@@ -1,0 +1,100 @@
+"""The model that runs on a GPU, with its fused kernel emulated: what `Model` and `Decoder` promise."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from inkling.engine.model.base import Decoder
+from tests.unit.gpu.emulated import EmulatedStep
+from tests.unit.gpu.models import TINY, random_weights
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(torch.cuda.is_available(), reason="make gpu-test runs the real one"),
+    pytest.mark.skipif(shutil.which("g++") is None, reason="the kernel is compiled with g++"),
+]
+
+PAGES = [3, 1]
+
+
+class DoneAtOnce:
+    """Of torch.cuda, a stream and an event: the emulated kernel has run when it returns."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled kernels are kept."""
+    return tmp_path_factory.mktemp("emulated")
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Any]:
+    """A `GpuModel` on the CPU and its store."""
+    from inkling.engine.gpu import model as module
+
+    empty = torch.empty
+
+    def pageable(*size: int, pin_memory: bool = False, **options: Any) -> torch.Tensor:
+        return empty(*size, **options)
+
+    weights = random_weights()
+    emulated: Any = EmulatedStep(TINY, weights, 16, folder)
+    emulated.most_rows = 8
+    monkeypatch.setattr(module, "StepPass", lambda *_: emulated)
+    monkeypatch.setattr(module, "WARM_SIZES", ())
+    monkeypatch.setattr(torch, "empty", pageable)
+    monkeypatch.setattr(torch.cuda, "Event", DoneAtOnce)
+    monkeypatch.setattr(torch.cuda, "current_stream", DoneAtOnce)
+    made = module.GpuModel(TINY, weights)
+    yield made, made.new_kv(8, 16)
+
+
+def test_steps_in_a_row_are_passes_and_an_argmax(model: Any) -> None:
+    made, kv = model
+    is_decoder = isinstance(made, Decoder)
+    assert is_decoder
+    first = int(made.forward([1, 2, 3], 0, PAGES, kv, 1).argmax())
+    want = [first]
+    for at in range(3, 8):
+        want.append(int(made.forward([want[-1]], at, PAGES, kv, 1).argmax()))
+    steps: list[Any] = [first]
+    for at in range(3, 8):  # nobody waits for a token until all are under way
+        steps.append(made.decode(steps[-1], at, PAGES, kv))
+    assert [first, *(step.token_id() for step in steps[1:])] == want
+
+
+def test_logits_are_the_callers(model: Any) -> None:
+    made, kv = model
+    logits = made.forward([1, 2], 0, PAGES, kv, 2)
+    before = logits.clone()
+    for token_id in range(4):
+        made.forward([token_id], 2, PAGES, kv, 1)
+    assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "start", "num_logits", "problem"),
+    [([], 0, 0, "one token"), ([1], 32, 1, "do not hold"), ([1], 0, 2, "logits")],
+)
+def test_what_cannot_be_is_refused(
+    model: Any, token_ids: list[int], start: int, num_logits: int, problem: str
+) -> None:
+    made, kv = model
+    with pytest.raises(ValueError, match=problem):
+        made.forward(token_ids, start, PAGES, kv, num_logits)
+
+
+def test_another_models_store_is_refused(model: Any) -> None:
+    made, _ = model
+    with pytest.raises(TypeError, match="its own new_kv"):
+        made.forward([1], 0, PAGES, object(), 1)
