@@ -2,6 +2,7 @@
 
 InklingError
 ├── CheckpointError     a model folder that cannot be used
+├── TooLarge            a model that does not fit the GPU
 ├── EngineUnavailable   no engine answers and none could be started
 └── EngineRefused       the engine answered with an error
 """
@@ -13,6 +14,10 @@ class InklingError(Exception):
 
 class CheckpointError(InklingError):
     """A checkpoint is missing, truncated, or of another architecture."""
+
+
+class TooLarge(InklingError):
+    """A model does not fit the GPU's memory."""
 
 
 class EngineUnavailable(InklingError):

@@ -7,15 +7,16 @@ from pathlib import Path
 import torch
 
 from inkling.config import EngineSettings
+from inkling.engine.budget import PAGE_LEN, num_pages
 from inkling.engine.exl2 import load_checkpoint
+from inkling.engine.gpu.load import load_gpu_weights
+from inkling.engine.gpu.memory import check_fits, needed
+from inkling.engine.gpu.upload import Progress
 from inkling.engine.model.base import Model
+from inkling.engine.model.config import GptOssConfig
 from inkling.engine.stub import StubModel
-from inkling.errors import InklingError
+from inkling.errors import InklingError, TooLarge
 from inkling.tokenizer import Tokenizer
-
-
-class TooLarge(InklingError):
-    """The model does not fit the GPU."""
 
 
 class NoGPU(InklingError):
@@ -40,8 +41,12 @@ def demo_folder() -> Path:
     return Path(str(files("inkling.models").joinpath("demo")))
 
 
-def pick_model(settings: EngineSettings) -> Picked:
-    """Load the model that `settings` and this machine allow. Raises CheckpointError, NoGPU, TooLarge."""
+def pick_model(settings: EngineSettings, progress: Progress | None = None) -> Picked:
+    """Load the model that `settings` and this machine allow.
+
+    `progress` is told the done and all bytes of the files while a model goes to the GPU. Raises
+    CheckpointError, NoGPU and TooLarge.
+    """
     has_gpu = torch.cuda.is_available()
     if settings.device == "cuda" and not has_gpu:
         raise NoGPU(
@@ -63,22 +68,43 @@ def pick_model(settings: EngineSettings) -> Picked:
             "stub (canned text, no model)",
         )
     if settings.model is None:
-        return _load(demo, "demo", device, f"demo model on {device}")
+        return _load(demo, "demo", device, f"demo model on {device}", settings, progress)
     folder = Path(settings.model).expanduser()
     if not has_gpu and settings.device == "auto":
         why = f"{folder.name} is configured, but there is no GPU"
-        return _load(demo, "demo", "cpu", f"demo model on cpu ({why})")
-    return _load(folder, "exl2", device, f"{folder.name} (EXL2) on {device}")
+        return _load(demo, "demo", "cpu", f"demo model on cpu ({why})", settings, progress)
+    return _load(folder, "exl2", device, f"{folder.name} (EXL2) on {device}", settings, progress)
 
 
-def _load(folder: Path, kind: str, device: str, description: str) -> Picked:
+def _load(
+    folder: Path,
+    kind: str,
+    device: str,
+    description: str,
+    settings: EngineSettings,
+    progress: Progress | None,
+) -> Picked:
     tokenizer = Tokenizer.load(folder)
-    try:
-        model = load_checkpoint(folder, torch.device(device), torch.float32)
-    except torch.OutOfMemoryError as error:
-        raise TooLarge(
-            f"{folder.name} does not fit the GPU: this release computes in fp32, four bytes a "
-            "parameter. Unset engine.model to use the demo model."
-        ) from error
+    model = (
+        load_checkpoint(folder, "cpu", torch.float32)
+        if device == "cpu"
+        else _load_on_gpu(folder, settings, progress)
+    )
     name = "inkling-demo" if kind == "demo" else folder.name
     return Picked(model, tokenizer, folder, name, kind, device, description)
+
+
+def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | None) -> Model:
+    # Only here: a machine without a GPU need not have what the kernels are built with.
+    from inkling.engine.gpu.model import GpuModel
+
+    longest = GptOssConfig.from_json(folder / "config.json").max_position_embeddings
+    kv_tokens = num_pages(settings, longest) * PAGE_LEN
+    check_fits(needed(folder, kv_tokens, PAGE_LEN), *torch.cuda.mem_get_info())
+    try:
+        return GpuModel(*load_gpu_weights(folder, torch.device("cuda"), progress))
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            f"{folder.name} no longer fitted the GPU while it was loaded: end other programs that use"
+            " the GPU, and try again."
+        ) from error

@@ -28,6 +28,7 @@ from inkling.runtime import (
 log = logging.getLogger(__name__)
 
 ATTACH_POLL_S = 0.5
+PROGRESS_S = 1.0
 LOCK_POLL_S = 0.05
 # Streams that still run when the engine is told to end.
 GRACE_S = 1
@@ -44,7 +45,7 @@ class ListenError(InklingError):
 def run(settings: EngineSettings) -> int:
     """Serve until idle, SIGTERM or Ctrl-C; or wait for the engine that runs already to end.
 
-    Raises CheckpointError, NoGPU, ListenError and NotInstalled.
+    Raises CheckpointError, NoGPU, TooLarge, ListenError and NotInstalled.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("inkling").setLevel(logging.INFO)
@@ -99,7 +100,7 @@ def _serve(settings: EngineSettings) -> int:
                 "engine needs."
             ) from error
 
-        serving = make_serving(pick_model(settings), settings)
+        serving = make_serving(pick_model(settings, _Loading()), settings)
         config = uvicorn.Config(
             make_app(serving, address.token),
             log_level="warning",
@@ -179,6 +180,23 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
     raise ListenError(f"another program listens on {path}: end it, or set INKLING_RUNTIME_DIR.")
+
+
+class _Loading:
+    """Says how far a model is loaded, once in PROGRESS_S."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None  # seconds and bytes; the first call starts it
+
+    def __call__(self, done_bytes: int, total_bytes: int) -> None:
+        now = time.monotonic()
+        if self._last is not None:
+            seconds = now - self._last[0]
+            if seconds < PROGRESS_S:
+                return
+            speed = (done_bytes - self._last[1]) / seconds / 1e9
+            _say(f"loading, {100 * done_bytes // total_bytes} % ({speed:.1f} GB/s)")
+        self._last = now, done_bytes
 
 
 def _say(text: str) -> None:

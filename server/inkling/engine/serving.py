@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from inkling.config import EngineSettings
+from inkling.engine.budget import PAGE_LEN, context_len, num_pages
 from inkling.engine.generate import Generator
 from inkling.engine.kv import KVCache
 from inkling.engine.metrics import Metrics
@@ -13,7 +14,6 @@ from inkling.engine.scheduler import Scheduler
 from inkling.engine.vocabulary import Vocabulary
 from inkling.tokenizer import Tokenizer
 
-PAGE_LEN = 16
 # Tokens between two cancellation points of a prefill.
 CHUNK_LEN = {"cpu": 128, "cuda": 512}
 
@@ -40,16 +40,13 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
     """Give a model its KV cache and its thread, and start the thread."""
     model = picked.model
     longest = model.config.max_position_embeddings
-    # A long context is not paid for unasked: 131,072 tokens of gpt-oss-20b are 6 GiB in fp16.
-    context_len = min(settings.context_len or settings.kv_tokens, longest)
-    # One request must always fit, with a page to spare for copy-on-write.
-    num_pages = max(settings.kv_tokens, context_len) // PAGE_LEN + 2
-    store = model.new_kv(num_pages, PAGE_LEN)
+    limit = context_len(settings, longest)
+    store = model.new_kv(num_pages(settings, longest), PAGE_LEN)
     cache = KVCache(store)
     chunk_len = CHUNK_LEN[picked.device]
-    generator = Generator(model, cache, store, Vocabulary(picked.tokenizer), chunk_len, context_len)
+    generator = Generator(model, cache, store, Vocabulary(picked.tokenizer), chunk_len, limit)
     scheduler = Scheduler(generator.run)
     cache.make_room = scheduler.make_room
     scheduler.start()
     metrics = Metrics(picked.id, picked.kind, picked.device)
-    return Serving(picked, cache, scheduler, metrics, context_len)
+    return Serving(picked, cache, scheduler, metrics, limit)

@@ -58,7 +58,8 @@ def parse(
     """Check the tensors (`q_weight`, ...) of matrix `name` against the format and its shape.
 
     Raises CheckpointError for a missing tensor, a wrong shape or type, an unknown bit width,
-    scales that are not finite, and a `q_invperm` that is no permutation.
+    columns that are no multiple of 8, scales that are not finite, and a `q_invperm` that is no
+    permutation.
     """
     for part in REQUIRED:
         if part not in tensors:
@@ -72,6 +73,11 @@ def parse(
         raise CheckpointError(
             f"The tensor {name}.q_weight should hold {in_features} rows but its groups add up to"
             f" {stored_rows}: convert the checkpoint again for this config.json."
+        )
+    if out_features % 8:
+        raise CheckpointError(
+            f"The matrix {name} has {out_features} columns, but EXL2 stores scales in eights: convert"
+            " the checkpoint again with this matrix in fp16."
         )
     _expect(name, "q_scale", tensors, torch.int32, (len(groups), out_features // 8))
     _expect(name, "q_scale_max", tensors, torch.float16, (len(groups),))

@@ -1,4 +1,4 @@
-"""A checkpoint folder as a model: EXL2 matrices are dequantized, plain tensors converted."""
+"""A checkpoint folder as the reference model: EXL2 matrices dequantized, plain tensors converted."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from inkling.engine.exl2.dequant import dequantize
-from inkling.engine.exl2.format import OPTIONAL, REQUIRED, parse
+from inkling.engine.exl2.format import Exl2Matrix
+from inkling.engine.exl2.names import LayerNames, Linear, Vector, model_names
+from inkling.engine.exl2.reading import read_matrix, read_vector
 from inkling.engine.exl2.tensors import TensorFiles
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.reference import GptOss
@@ -26,86 +28,54 @@ def load_checkpoint(
     """
     with TensorFiles(folder) as files:
         config = GptOssConfig.from_json(folder / "config.json")
-        return GptOss(config, _Loader(files, config, torch.device(device), dtype).weights())
+        return GptOss(config, _Loader(files, torch.device(device), dtype).weights(config))
 
 
 class _Loader:
-    """Reads the tensors of one model by their names on disk."""
+    """Reads the tensors of one model as `dtype`, on `device`."""
 
-    def __init__(
-        self, files: TensorFiles, config: GptOssConfig, device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, files: TensorFiles, device: torch.device, dtype: torch.dtype) -> None:
         self._files = files
-        self._config = config
         self._device = device
         self._dtype = dtype
 
-    def weights(self) -> Weights:
+    def weights(self, config: GptOssConfig) -> Weights:
         """All tensors of the model."""
-        config = self._config
-        hidden, vocab = config.hidden_size, config.vocab_size
-        embedding = self._linear("model.embed_tokens", hidden, vocab).t().contiguous()
-        is_tied = config.tie_word_embeddings
+        names = model_names(config)
+        embedding = self._matrix(names.embedding).t().contiguous()
         return Weights(
             embedding=embedding,
-            layers=tuple(self._layer(f"model.layers.{i}") for i in range(config.num_layers)),
-            norm=self._plain("model.norm.weight", hidden),
-            head=embedding.t() if is_tied else self._linear("lm_head", hidden, vocab),
+            layers=tuple(self._layer(layer) for layer in names.layers),
+            norm=self._vector(names.norm),
+            head=embedding.t() if names.head is None else self._matrix(names.head),
         )
 
-    def _layer(self, name: str) -> LayerWeights:
-        config = self._config
-        hidden, inner = config.hidden_size, config.intermediate_size
-        attention, mlp = f"{name}.self_attn", f"{name}.mlp"
-        heads_width = config.num_heads * config.head_dim
-        widths = {
-            "q_proj": heads_width,
-            "k_proj": config.num_kv_heads * config.head_dim,
-            "v_proj": config.num_kv_heads * config.head_dim,
-        }
-        experts = [f"{mlp}.experts.{i}" for i in range(config.num_experts)]
-        gate_up, down = "gate_up_proj", "down_proj"
+    def _layer(self, names: LayerNames) -> LayerWeights:
         return LayerWeights(
-            input_norm=self._plain(f"{name}.input_layernorm.weight", hidden),
-            qkv=torch.cat(
-                [self._linear(f"{attention}.{part}", hidden, n) for part, n in widths.items()], 1
-            ),
-            qkv_bias=torch.cat(
-                [self._plain(f"{attention}.{part}.bias", n) for part, n in widths.items()]
-            ),
-            sinks=self._plain(f"{attention}.sinks", config.num_heads),
-            attention_out=self._linear(f"{attention}.o_proj", heads_width, hidden),
-            attention_out_bias=self._plain(f"{attention}.o_proj.bias", hidden),
-            post_attention_norm=self._plain(f"{name}.post_attention_layernorm.weight", hidden),
-            router=self._linear(f"{mlp}.router", hidden, config.num_experts),
-            router_bias=self._plain(f"{mlp}.router.bias", config.num_experts),
-            gate_up=tuple(
-                _gates_first(self._linear(f"{expert}.{gate_up}", hidden, 2 * inner))
-                for expert in experts
-            ),
-            gate_up_bias=tuple(
-                _gates_first(self._plain(f"{expert}.{gate_up}.bias", 2 * inner))
-                for expert in experts
-            ),
-            down=tuple(self._linear(f"{expert}.{down}", inner, hidden) for expert in experts),
-            down_bias=tuple(self._plain(f"{expert}.{down}.bias", hidden) for expert in experts),
+            input_norm=self._vector(names.input_norm),
+            qkv=torch.cat([self._matrix(part) for part in names.qkv], 1),
+            qkv_bias=torch.cat([self._vector(part.bias) for part in names.qkv]),
+            sinks=self._vector(names.sinks),
+            attention_out=self._matrix(names.attention_out),
+            attention_out_bias=self._vector(names.attention_out.bias),
+            post_attention_norm=self._vector(names.post_attention_norm),
+            router=self._matrix(names.router),
+            router_bias=self._vector(names.router.bias),
+            gate_up=tuple(_gates_first(self._matrix(expert)) for expert in names.gate_up),
+            gate_up_bias=tuple(_gates_first(self._vector(one.bias)) for one in names.gate_up),
+            down=tuple(self._matrix(expert) for expert in names.down),
+            down_bias=tuple(self._vector(expert.bias) for expert in names.down),
         )
 
-    def _plain(self, name: str, *shape: int) -> Tensor:
-        return self._files.read_plain(name, shape).to(self._device, self._dtype)
+    def _vector(self, vector: Vector) -> Tensor:
+        return read_vector(self._files, vector).to(self._device, self._dtype)
 
-    def _linear(self, name: str, in_features: int, out_features: int) -> Tensor:
-        """The matrix `[in, out]` of a linear layer; plain ones are stored `[out, in]`."""
-        if f"{name}.q_weight" not in self._files:
-            weight = self._plain(f"{name}.weight", out_features, in_features)
-            return weight.t().contiguous()
-        parts = {
-            part: self._files.read(f"{name}.{part}")
-            for part in (*REQUIRED, *OPTIONAL)
-            if part in REQUIRED or f"{name}.{part}" in self._files
-        }
-        matrix = parse(name, parts, in_features, out_features)
-        return dequantize(matrix).to(self._device, self._dtype)
+    def _matrix(self, linear: Linear) -> Tensor:
+        """The matrix `[in, out]` of a linear layer."""
+        matrix = read_matrix(self._files, linear)
+        if isinstance(matrix, Exl2Matrix):
+            return dequantize(matrix).to(self._device, self._dtype)
+        return matrix.to(self._device, self._dtype).t().contiguous()
 
 
 def _gates_first(interleaved: Tensor) -> Tensor:

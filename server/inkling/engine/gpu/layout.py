@@ -26,6 +26,7 @@ J // 2 at 8 b + 2 ((2 J + p) % 4).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -123,21 +124,51 @@ def stack(matrices: Sequence[Packed]) -> Packed:
 
     Where only some are permuted, the others get the permutation that changes nothing.
     """
-    perm = None
-    if any(matrix.perm is not None for matrix in matrices):
-        steps = matrices[0].steps
-        identity = torch.arange(matrices[0].in_features, dtype=torch.int16, device=steps.device)
-        perm = torch.stack([identity if m.perm is None else m.perm for m in matrices])
+    first = matrices[0]
+    shape = first.in_features, first.out_features
+    is_permuted = any(matrix.perm is not None for matrix in matrices)
+    device = first.words.device
+    whole = empty_stack(len(matrices), first.bits, shape, is_permuted=is_permuted, device=device)
+    for index, matrix in enumerate(matrices):
+        put(whole, index, matrix)
+    return whole
+
+
+def empty_stack(
+    count: int, bits: int, shape: tuple[int, int], *, is_permuted: bool, device: torch.device
+) -> Packed:
+    """Memory for `count` matrices of `shape` (in, out) as `stack` makes them, for `put` to fill."""
+    in_features, out_features = shape
+    groups = count, out_features // TILE, in_features // GROUP
+    num_words, num_high = (8, 0) if bits == 8 else (4, bits - 4)
+
+    def empty(dtype: torch.dtype, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=device)
+
     return Packed(
-        matrices[0].bits,
-        torch.stack([matrix.words for matrix in matrices]),
-        None
-        if matrices[0].high is None
-        else torch.stack([matrix.high for matrix in matrices if matrix.high is not None]),
-        torch.stack([matrix.steps for matrix in matrices]),
-        torch.stack([matrix.scale_max for matrix in matrices]),
-        perm,
+        bits,
+        words=empty(torch.int32, *groups, TILE, num_words),
+        high=empty(torch.int32, *groups, TILE, num_high) if num_high else None,
+        steps=empty(torch.uint8, *groups, TILE),
+        scale_max=empty(torch.float16, *groups),
+        perm=empty(torch.int16, count, in_features) if is_permuted else None,
     )
+
+
+def put(stack: Packed, index: int, matrix: Packed) -> None:
+    """Copy one matrix into its place of a stack of its shape and width.
+
+    A stack that has permutations takes matrices without one too; the reverse is a ValueError.
+    """
+    stack.words[index] = matrix.words
+    if stack.high is not None and matrix.high is not None:
+        stack.high[index] = matrix.high
+    stack.steps[index] = matrix.steps
+    stack.scale_max[index] = matrix.scale_max
+    if stack.perm is not None:
+        stack.perm[index] = _identity(matrix) if matrix.perm is None else matrix.perm
+    elif matrix.perm is not None:
+        raise ValueError("a stack without permutations cannot hold a permuted matrix")
 
 
 def pack_codes(codes: Tensor, bits: int) -> tuple[Tensor, Tensor]:
@@ -145,23 +176,35 @@ def pack_codes(codes: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     num_rows, num_columns = codes.shape
     # [tile, group, column, J, b, p]: row 8 J + 2 b + p of each group
     blocks = codes.view(num_rows // GROUP, 4, 4, 2, num_columns // TILE, TILE)
-    blocks = blocks.permute(4, 0, 5, 1, 2, 3).long()
-    byte = torch.arange(4, device=codes.device)
-    pair = torch.arange(2, device=codes.device)
+    blocks = blocks.permute(4, 0, 5, 1, 2, 3).contiguous()
+    # All shifts stay within a byte, so bytes are all that is computed with, and b is the byte.
     if bits == 8:
-        words = (blocks << (8 * byte)[:, None]).sum(-2).flatten(-2)
+        words = _as_words(blocks.transpose(-2, -1))
     else:
-        words = ((blocks & 15) << (8 * byte[:, None] + 4 * pair)).sum((-2, -1))
-    order = 2 * byte[:, None, None] + pair  # [J, 1, p]: 2 J + p
-    above = blocks >> 4
+        low = blocks & 15
+        words = _as_words(low[..., 0] | (low[..., 1] << 4))
+    above = (blocks >> 4).transpose(-3, -2)  # [.., b, J, p]
     if bits == 5:
-        high = (above << (8 * byte[:, None] + order)).sum((-3, -2, -1))[..., None]
+        high = _as_words(_merge(above.flatten(-2), 1))
     elif bits == 6:
-        placed = above << (8 * byte[:, None] + 2 * (order % 4))
-        high = placed.unflatten(-3, (2, 2)).sum((-3, -2, -1))
+        of_word = (
+            torch.unflatten(above, -2, (2, 2)).flatten(-2).transpose(-3, -2)
+        )  # [.., J // 2, b, 4]
+        high = _as_words(_merge(of_word, 2))
     else:
         high = words.new_empty((*words.shape[:-1], 0))
-    return words.to(torch.int32), high.to(torch.int32)
+    return words, high
+
+
+def _merge(parts: Tensor, width: int) -> Tensor:
+    """Bytes `[..]` of the last dimension's parts, `width` bits each, the first in the lowest."""
+    shifts = torch.arange(0, parts.shape[-1] * width, width, dtype=torch.uint8, device=parts.device)
+    return (parts << shifts).sum(-1, dtype=torch.uint8)
+
+
+def _as_words(parts: Tensor) -> Tensor:
+    """int32 `[tile, group, column, word]` of bytes `[tile, group, column, .., 4]`."""
+    return parts.flatten(3).contiguous().view(torch.int32)
 
 
 def unpack_codes(matrix: Packed) -> Tensor:
@@ -171,9 +214,9 @@ def unpack_codes(matrix: Packed) -> Tensor:
     pair = torch.arange(2, device=matrix.words.device)
     words = matrix.words.long()
     if matrix.bits == 8:
-        rows = (words.unflatten(-1, (4, 1, 2)) >> (8 * byte)[:, None]) & 255
+        rows = (torch.unflatten(words, -1, (4, 1, 2)) >> (8 * byte)[:, None]) & 255
     else:
-        rows = ((words[..., None] >> shift) & 15).unflatten(-1, (4, 2))
+        rows = torch.unflatten((words[..., None] >> shift) & 15, -1, (4, 2))
     if matrix.high is not None:
         high = matrix.high.long()
         order = 2 * byte[:, None, None] + pair
@@ -203,6 +246,11 @@ def dequantize(matrix: Packed) -> Tensor:
     return out.scatter_(-2, index, values)
 
 
+def _identity(matrix: Packed) -> Tensor:
+    """The permutation that changes nothing."""
+    return torch.arange(matrix.in_features, dtype=torch.int16, device=matrix.steps.device)
+
+
 def _same_permutation(one: Tensor | None, other: Tensor | None) -> bool:
     if one is None or other is None:
         return one is other
@@ -218,23 +266,32 @@ def _pack_one(matrix: Exl2Matrix, bits: int) -> tuple[Tensor, Tensor, Tensor, Te
         for start in range(0, matrix.out_features, _COLUMNS_AT_ONCE)
     ]
     words, high = (torch.cat(same) for same in zip(*parts, strict=True))
-    # EXL2's groups are 32, 64 or 128 rows; ours are 32.
-    repeats = torch.tensor(
-        [group.num_rows // GROUP for group in matrix.groups], device=matrix.q_scale.device
-    )
     shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=matrix.q_scale.device)
     steps = ((matrix.q_scale[..., None] >> shifts) & 15).to(torch.uint8)  # [groups, tile, column]
-    steps = steps.repeat_interleave(repeats, 0).transpose(0, 1).contiguous()
-    scale_max = (matrix.q_scale_max * (1 / 256)).repeat_interleave(repeats)
+    steps = _per_group(matrix, steps).transpose(0, 1).contiguous()
+    scale_max = _per_group(matrix, matrix.q_scale_max * (1 / 256))
     return words, high, steps, scale_max.expand(len(steps), -1).contiguous()
+
+
+def _per_group(matrix: Exl2Matrix, values: Tensor) -> Tensor:
+    """`values` `[EXL2's groups, ..]`, of 32, 64 or 128 rows, as `[groups of 32 rows, ..]`."""
+    parts, first = [], 0
+    # By runs of one size: repeating by a tensor of sizes would wait for the GPU.
+    for num_rows, same in groupby(group.num_rows for group in matrix.groups):
+        count = len(list(same))
+        parts.append(values[first : first + count].repeat_interleave(num_rows // GROUP, 0))
+        first += count
+    return torch.cat(parts)
 
 
 def _codes(matrix: Exl2Matrix, columns: slice, bits: int) -> Tensor:
     """Codes uint8 `[in, columns]` with their zero point moved to that of `bits`."""
     zero = 1 << (bits - 1)
     parts = []
-    for group in matrix.groups:
-        words = matrix.q_weight[group.first_word : group.last_word, columns]
-        moved = unpack(words.contiguous(), group.bits) + (zero - (1 << (group.bits - 1)))
+    # By runs of one width: a matrix has some 90 groups, and each operation is a launch.
+    for stored, same in groupby(matrix.groups, lambda group: group.bits):
+        run = list(same)
+        words = matrix.q_weight[run[0].first_word : run[-1].last_word, columns]
+        moved = unpack(words.contiguous(), stored) + (zero - (1 << (stored - 1)))
         parts.append(moved.to(torch.uint8))
     return torch.cat(parts)

@@ -1,0 +1,149 @@
+"""What a model takes of video memory, told before anything of it is allocated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inkling.engine.exl2.format import Exl2Matrix
+from inkling.engine.exl2.names import LayerNames, Linear, ModelNames, model_names
+from inkling.engine.exl2.reading import read_matrix
+from inkling.engine.exl2.tensors import TensorFiles
+from inkling.engine.gpu.layout import packed_nbytes
+from inkling.engine.gpu.load import common_bits
+from inkling.engine.model.config import GptOssConfig
+from inkling.errors import TooLarge
+
+GIB = 1 << 30
+# GiB that the weights of gpt-oss-20b take in our layout, largest first. Fewer than 4 bits a weight
+# are stored as 4, so smaller files would not help.
+RECIPES = {"exact": 16.1, "balanced": 13.8, "small": 11.3}
+# CUDA's context, compiled kernels, cuBLAS, and what an allocator cannot give again.
+_RUNTIME_BYTES = int(0.6 * GIB)
+_DECODE_ROWS = 8
+_PREFILL_ROWS = 512
+# As few tokens of KV cache as the setting allows, and the steps in which we talk of them.
+_KV_STEP = 1024
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of video memory one model takes."""
+
+    weights: int
+    kv: int
+    kv_per_token: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv + self.workspace
+
+
+def needed(folder: Path, kv_tokens: int, page_len: int) -> Need:
+    """What the checkpoint in `folder` takes with a KV cache of `kv_tokens` in pages of `page_len`.
+
+    Looks at all of the checkpoint but the codes of its quantized matrices, and raises CheckpointError
+    as `load_checkpoint` does.
+    """
+    with TensorFiles(folder) as files:
+        config = GptOssConfig.from_json(folder / "config.json")
+        weights = _Weights(files).nbytes(model_names(config))
+    kv_per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * 2  # fp16
+    return Need(
+        weights=weights,
+        kv=-(-kv_tokens // page_len) * page_len * kv_per_token,
+        kv_per_token=kv_per_token,
+        workspace=workspace_nbytes(config),
+    )
+
+
+def workspace_nbytes(config: GptOssConfig) -> int:
+    """What a pass takes beside weights and KV: fp32 logits of 8 rows, activations of a chunk of 512
+    tokens (residual, its norm, q k v, attention, and the hidden and output rows of each chosen
+    expert, all as if fp32), and 0.6 GiB for CUDA and compiled kernels. Loading takes no more.
+    """
+    hidden, inner = config.hidden_size, config.intermediate_size
+    heads_width = config.num_heads * config.head_dim
+    kv_width = config.num_kv_heads * config.head_dim
+    of_experts = config.experts_per_token * (3 * inner + 2 * hidden)
+    of_token = 4 * hidden + 2 * heads_width + 2 * kv_width + of_experts
+    return _DECODE_ROWS * config.vocab_size * 4 + _PREFILL_ROWS * of_token * 4 + _RUNTIME_BYTES
+
+
+def check_fits(need: Need, free_bytes: int, total_bytes: int) -> None:
+    """Raise TooLarge if `need` is more than `free_bytes` of a GPU with `total_bytes`."""
+    if need.total <= free_bytes:
+        return
+    raise TooLarge(
+        f"The model needs {_gib(need.total)} of video memory (weights {_gib(need.weights)}, KV cache"
+        f" {_gib(need.kv)}, workspace {_gib(need.workspace)}) but {_gib(free_bytes)} of"
+        f" {_gib(total_bytes)} are free: {_cure(need, free_bytes, total_bytes)}."
+    )
+
+
+def _cure(need: Need, free_bytes: int, total_bytes: int) -> str:
+    cures = []
+    left_for_kv = free_bytes - need.weights - need.workspace
+    kv_tokens = left_for_kv // need.kv_per_token // _KV_STEP * _KV_STEP
+    if kv_tokens >= _KV_STEP:
+        cures.append(f"lower engine.kv_tokens (and engine.context_len, if set) to {kv_tokens}")
+    if need.total <= total_bytes:
+        cures.append("end other programs that use the GPU")
+    for recipe, gib in RECIPES.items():
+        weights = int(gib * GIB)
+        if weights < need.weights and weights + need.kv + need.workspace <= free_bytes:
+            cures.append(f'take gpt-oss-20b in the recipe "{recipe}" ({gib:.1f} GiB of weights)')
+            break
+    return ", or ".join(cures) or "unset engine.model to use the demo model"
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
+
+
+class _Weights:
+    """Sizes of the weights in `files` as `load` lays them out."""
+
+    def __init__(self, files: TensorFiles) -> None:
+        self._files = files
+
+    def nbytes(self, names: ModelNames) -> int:
+        """All weights of the model."""
+        embedding = 2 * names.embedding.in_features * names.embedding.out_features
+        head = embedding if names.head is None else self._one(names.head)
+        return embedding + head + 4 * names.norm.size + sum(map(self._layer, names.layers))
+
+    def _layer(self, names: LayerNames) -> int:
+        matrices = (
+            self._side_by_side(names.qkv)
+            + self._one(names.attention_out)
+            + self._stacked(names.gate_up)
+            + self._stacked(names.down)
+        )
+        router = names.router.in_features * names.router.out_features
+        biased = (*names.qkv, names.attention_out, names.router, *names.gate_up, *names.down)
+        vectors = (names.input_norm, names.sinks, names.post_attention_norm)
+        sizes = [vector.size for vector in (*vectors, *(linear.bias for linear in biased))]
+        return matrices + 4 * (router + sum(sizes))
+
+    def _one(self, linear: Linear) -> int:
+        return self._side_by_side([linear])
+
+    def _side_by_side(self, linears: Sequence[Linear]) -> int:
+        return self._matrix(linears, num_permutations=1)
+
+    def _stacked(self, linears: Sequence[Linear]) -> int:
+        return self._matrix(linears, num_permutations=len(linears))
+
+    def _matrix(self, linears: Sequence[Linear], num_permutations: int) -> int:
+        """Matrices stored as one; where any is permuted, with `num_permutations`."""
+        read = [read_matrix(self._files, linear) for linear in linears]
+        bits = common_bits(read)
+        if bits is None:
+            return sum(2 * linear.in_features * linear.out_features for linear in linears)
+        packed = sum(
+            packed_nbytes(bits, linear.in_features, linear.out_features) for linear in linears
+        )
+        if not any(isinstance(one, Exl2Matrix) and one.q_invperm is not None for one in read):
+            return packed
+        return packed + 2 * linears[0].in_features * num_permutations

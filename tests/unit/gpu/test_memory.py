@@ -1,0 +1,133 @@
+"""What a model takes is known to the byte before it is loaded, and what to do when it is too much."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from inkling.engine.exl2 import write_checkpoint
+from inkling.engine.exl2.write import Recipe
+from inkling.engine.gpu.layout import packed_nbytes
+from inkling.engine.gpu.load import load_gpu_weights
+from inkling.engine.gpu.memory import GIB, RECIPES, Need, check_fits, needed
+from inkling.engine.gpu.synthetic import GPT_OSS_20B
+from inkling.engine.gpu.synthetic import RECIPES as SYNTHETIC
+from inkling.engine.model.paged_kv import PagedKV
+from inkling.errors import TooLarge
+from tests.unit.gpu.test_load import EXPERT, LAYER, V, make_plain, permute
+from tests.unit.model.gpt_oss_cases import transformers_model
+from tests.unit.model.test_checkpoint import CONFIG, RECIPE
+
+CPU = torch.device("cpu")
+
+
+def tensors_of(thing: object) -> Iterator[Tensor]:
+    """All tensors of nested dataclasses and tuples."""
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, tuple):
+        for item in thing:
+            yield from tensors_of(item)
+    elif dataclasses.is_dataclass(thing):
+        for field in dataclasses.fields(thing):
+            yield from tensors_of(getattr(thing, field.name))
+
+
+def loaded_nbytes(folder: Path) -> int:
+    _, weights = load_gpu_weights(folder, CPU)
+    return sum(tensor.nbytes for tensor in tensors_of(weights))
+
+
+@pytest.mark.parametrize("is_tied", [False, True], ids=["own head", "tied"])
+@pytest.mark.parametrize(
+    "recipe", [RECIPE, {}, {"down": (3, 64)}], ids=["mixed", "plain", "3 bits"]
+)
+def test_weights_are_counted_to_the_byte(tmp_path: Path, recipe: Recipe, is_tied: bool) -> None:
+    config = {**CONFIG, "tie_word_embeddings": is_tied}
+    write_checkpoint(tmp_path, config, transformers_model(config, seed=0).state_dict(), recipe)
+    assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
+
+
+def test_orders_of_rows_and_plain_parts_are_counted(tmp_path: Path) -> None:
+    state = transformers_model(CONFIG, seed=0).state_dict()
+    write_checkpoint(tmp_path, CONFIG, state, RECIPE)
+    permute(tmp_path, {EXPERT: 1, **{f"{LAYER}.self_attn.{part}_proj": 2 for part in "qkv"}})
+    assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
+    write_checkpoint(tmp_path, CONFIG, state, RECIPE)
+    make_plain(tmp_path, V, state[f"{V}.weight"].t())
+    assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
+
+
+def test_the_kv_cache_is_counted_in_whole_pages(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, CONFIG, transformers_model(CONFIG, seed=0).state_dict(), RECIPE)
+    kv = PagedKV(2, 65, 16, 2, 16, dtype=torch.float16, device=CPU)
+    assert needed(tmp_path, 1025, 16).kv == kv.keys.nbytes + kv.values.nbytes
+    assert needed(tmp_path, 1025, 16).kv_per_token == kv.bytes_per_token
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"), [("exact", "exact"), ("balanced", "balanced"), ("small", "four")]
+)
+def test_the_sizes_we_name_are_those_of_the_layout(name: str, recipe: str) -> None:
+    config = GPT_OSS_20B
+    hidden, inner, vocab = config.hidden_size, config.intermediate_size, config.vocab_size
+    bits = {kind: width for kind, (width, _) in SYNTHETIC[recipe].items()}
+    layer = (
+        packed_nbytes(bits["attention"], hidden, 5120)
+        + packed_nbytes(bits["attention"], 4096, hidden)
+        + 32 * packed_nbytes(bits["gate_up"], hidden, 2 * inner)
+        + 32 * packed_nbytes(bits["down"], inner, hidden)
+        + 4 * (32 * 2880 + 32 * (5760 + 2880))  # the router, and biases of the experts
+    )
+    total = 24 * layer + packed_nbytes(bits["head"], hidden, vocab) + 2 * vocab * hidden
+    assert RECIPES[name] == pytest.approx(total / GIB, abs=0.06)
+
+
+def need(weights: float, kv: float = 0.75, workspace: float = 0.75) -> Need:
+    """The need of gpt-oss-20b, in GiB; 0.75 GiB are 16,384 tokens."""
+    return Need(int(weights * GIB), int(kv * GIB), 49_152, int(workspace * GIB))
+
+
+@pytest.mark.parametrize(
+    ("weights", "free", "total", "cures"),
+    [
+        (
+            13.8,
+            15.0,
+            15.6,
+            [
+                "lower engine.kv_tokens (and engine.context_len, if set) to 9216",
+                "end other programs that use the GPU",
+                'take gpt-oss-20b in the recipe "small" (11.3 GiB of weights)',
+            ],
+        ),
+        (16.1, 15.5, 15.6, ['take gpt-oss-20b in the recipe "balanced" (13.8 GiB of weights)']),
+        (13.8, 7.5, 8.0, ["unset engine.model to use the demo model"]),
+    ],
+    ids=["a little too large", "too large for the GPU", "nothing helps"],
+)
+def test_what_does_not_fit_says_what_would(
+    weights: float, free: float, total: float, cures: list[str]
+) -> None:
+    with pytest.raises(TooLarge) as caught:
+        check_fits(need(weights), int(free * GIB), int(total * GIB))
+    assert str(caught.value) == (
+        f"The model needs {weights + 1.5:.1f} GiB of video memory (weights {weights} GiB, KV cache"
+        f" 0.8 GiB, workspace 0.8 GiB) but {free} GiB of {total} GiB are free: {', or '.join(cures)}."
+    )
+
+
+def test_what_fits_is_not_refused() -> None:
+    model = need(13.8)
+    check_fits(model, model.total, model.total)
+    with pytest.raises(TooLarge):
+        check_fits(model, model.total - 1, model.total)
+
+
+def test_the_number_of_tokens_it_names_fits() -> None:
+    model = need(13.8)
+    fewer = dataclasses.replace(model, kv=9216 * model.kv_per_token)
+    check_fits(fewer, 15 * GIB, 16 * GIB)
