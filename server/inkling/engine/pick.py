@@ -96,7 +96,13 @@ def _load(
 
 def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | None) -> Model:
     # Only here: a machine without a GPU need not have what the kernels are built with.
-    from inkling.engine.gpu.model import GpuModel
+    try:
+        from inkling.engine.gpu.model import GpuModel
+    except ModuleNotFoundError as error:
+        raise NoGPU(
+            f"{error.name} is not installed, which a GPU needs: install a CUDA build of torch, which "
+            'brings it, or set engine.device to "cpu".'
+        ) from error
 
     longest = GptOssConfig.from_json(folder / "config.json").max_position_embeddings
     kv_tokens = num_pages(settings, longest) * PAGE_LEN

@@ -4,6 +4,8 @@ import os
 import time
 from dataclasses import dataclass, field
 
+import torch
+
 from inkling.config import EngineSettings
 from inkling.engine.budget import PAGE_LEN, context_len, num_pages
 from inkling.engine.generate import Generator
@@ -12,6 +14,7 @@ from inkling.engine.metrics import Metrics
 from inkling.engine.pick import Picked
 from inkling.engine.scheduler import Scheduler
 from inkling.engine.vocabulary import Vocabulary
+from inkling.errors import TooLarge
 from inkling.tokenizer import Tokenizer
 
 # Tokens between two cancellation points of a prefill.
@@ -37,11 +40,20 @@ class Serving:
 
 
 def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
-    """Give a model its KV cache and its thread, and start the thread."""
+    """Give a model its KV cache and its thread, and start the thread.
+
+    Raises TooLarge.
+    """
     model = picked.model
     longest = model.config.max_position_embeddings
     limit = context_len(settings, longest)
-    store = model.new_kv(num_pages(settings, longest), PAGE_LEN)
+    try:
+        store = model.new_kv(num_pages(settings, longest), PAGE_LEN)
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            f"The GPU has no room for {settings.kv_tokens} tokens of KV cache beside the model: end"
+            " other programs that use it, or lower engine.kv_tokens."
+        ) from error
     cache = KVCache(store)
     chunk_len = CHUNK_LEN[picked.device]
     generator = Generator(model, cache, store, Vocabulary(picked.tokenizer), chunk_len, limit)

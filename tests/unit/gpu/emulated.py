@@ -53,10 +53,9 @@ class EmulatedStep:
         logits, chosen = self._buffers.next_outputs()
         logits.fill_(torch.nan)
         chosen.fill_(-1)
-        fields = self._buffers.fields(
-            token_ids, start, page_table, kv, num_logits, logits, chosen, BLOCKS
-        )
+        fields = self._buffers.fields(token_ids, start, page_table, kv, num_logits, logits, chosen)
         assert self._libraries[rows].emulate(ctypes.byref(fields)) == 0, "a barrier never opened"
+        self._buffers.count_pass(BLOCKS)
         return logits[count - num_logits : count], chosen[count - num_logits : count]
 
 

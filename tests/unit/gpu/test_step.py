@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from inkling.engine.gpu.nvrtc import KernelError, compile_kernel
 from inkling.engine.gpu.step import Shape, Unsupported, constants
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
@@ -122,6 +123,13 @@ def test_no_logits_asked_writes_the_cache_only(folder: Path) -> None:
     assert len(logits) == len(chosen) == 0
     got = step.run(PROMPT[3:5], 3, table, kv, 1)[0]
     assert error(got, expected(TINY, weights, 5)[4:]) < TOLERANCE
+
+
+def test_what_does_not_compile_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without NVIDIA's bindings, without their library, or refused by the compiler."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    with pytest.raises(KernelError, match="pass cannot be compiled here"):
+        compile_kernel("no code", {}, "pass", torch.device("cpu"))
 
 
 def test_models_it_cannot_express_are_named() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkling.engine.gpu.step import StepPass, Unsupported
+from inkling.engine.gpu.nvrtc import KernelError
+from inkling.engine.gpu.step import BUCKETS, StepPass, Unsupported
 from inkling.engine.gpu.triton_pass import GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.base import KVStore, Step
@@ -15,7 +16,7 @@ from inkling.engine.model.paged_kv import PagedKV
 
 log = logging.getLogger(__name__)
 
-# Time of a pass of 1, 2, ... tokens with all logits, relative to one: bench/RESULTS.md.
+# Time of a pass of 1, 2, ... tokens with all logits, relative to one, on an H200: bench/RESULTS.md.
 PASS_COSTS = (1.0, 1.7, 2.3, 3.0, 6.5, 6.5, 6.5, 6.5)
 # Prefill kernels are compiled on a machine's first start, not under a key: for sizes on both sides of
 # every border of their tables, and for multiples of 16 and others, which Triton tells apart.
@@ -66,8 +67,11 @@ class GpuModel:
         self._kv = kv
         try:
             self._step = StepPass(config, self._weights, page_len)
-        except Unsupported as error:
+            for size in BUCKETS:  # a GPU that cannot start them shall say so now, not under a key
+                self.forward([0] * min(size, self._step.most_rows), 0, range(num_pages), kv, 1)
+        except (Unsupported, KernelError) as error:
             log.warning("the fused decode kernel is not used: %s", error)
+            self._step = None
             self._graphed = GraphedPass(self._prefill, kv, num_pages)
         for size in WARM_SIZES:
             if size <= (num_pages - 1) * page_len:

@@ -4,6 +4,7 @@ torch's CUDA build brings the compiler's library (NVRTC) and these bindings. Wha
 in the user's cache folder, by a hash of all that went into it.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -17,8 +18,8 @@ from platformdirs import user_cache_path
 OPTIONS = ("--std=c++17", "--fmad=false", "--device-as-default-execution-space")
 
 
-class CompileError(Exception):
-    """A kernel cannot be had on this machine; the message says why."""
+class KernelError(Exception):
+    """A kernel cannot be had or started on this machine; the message says why."""
 
 
 class Kernel:
@@ -28,7 +29,7 @@ class Kernel:
     """
 
     def __init__(self, cubin: bytes, name: str, device: torch.device) -> None:
-        """Load machine code. Raises RuntimeError where the GPU lacks the shared memory."""
+        """Load machine code. Raises KernelError where the GPU lacks the shared memory."""
         from cuda.bindings import driver
 
         self._driver: Any = driver
@@ -44,7 +45,10 @@ class Kernel:
         _checked(driver.cuFuncSetAttribute(self._function, attribute, self._shared_bytes))
 
     def launch(self, blocks: int, threads: int, argument: ctypes.Structure) -> None:
-        """Start on torch's current stream with all blocks resident at once; returns at once."""
+        """Start on torch's current stream with all blocks resident at once; returns at once.
+
+        Raises KernelError; nothing runs then.
+        """
         stream = torch.cuda.current_stream(self._device).cuda_stream
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
         _checked(
@@ -60,14 +64,17 @@ class Kernel:
 
 
 def most_shared_bytes(device: torch.device) -> int:
-    """Bytes of shared memory that a block of this GPU may ask for. Raises CompileError."""
+    """Bytes of shared memory that a block of this GPU may ask for. Raises KernelError."""
+    torch.cuda.current_stream(device)  # makes torch's context
     try:
         from cuda.bindings import driver
-    except ImportError as error:
-        raise CompileError(f"NVIDIA's cuda-bindings are not installed ({error})") from error
-    torch.cuda.current_stream(device)  # makes torch's context
-    attribute = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-    found: int = _checked(driver.cuDeviceGetAttribute(attribute, device.index or 0))
+
+        attribute = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+        found: int = _checked(driver.cuDeviceGetAttribute(attribute, device.index or 0))
+    except (ImportError, RuntimeError) as error:
+        raise KernelError(
+            f"NVIDIA's cuda-bindings are missing or find no driver ({error})"
+        ) from error
     return found
 
 
@@ -76,55 +83,61 @@ def compile_kernel(
 ) -> Kernel:
     """The kernel `name` of `text` with its constants defined, from the cache where it was made before.
 
-    Raises CompileError: no bindings, no compiler, code it refuses, too little shared memory.
+    Raises KernelError: no bindings, no compiler, code it refuses, too little shared memory.
     """
     try:
-        return Kernel(_machine_code(text, constants, device), name, device)
-    except (ImportError, RuntimeError, OSError) as error:
-        raise CompileError(f"{name} cannot be compiled here: {error}") from error
+        from cuda.bindings import nvrtc
+
+        major, minor = torch.cuda.get_device_capability(device)
+        options = [
+            f"--gpu-architecture=sm_{major}{minor}",
+            *OPTIONS,
+            *(f"-D{key}={value}" for key, value in sorted(constants.items())),
+        ]
+        parts = [text, str(_checked(nvrtc.nvrtcVersion())), *options]
+        file = _cache_file(parts)
+        if file.is_file():
+            with contextlib.suppress(OSError, KernelError):  # damaged: compiled once more
+                return Kernel(file.read_bytes(), name, device)
+        code = _compile(nvrtc, text, options)
+        kernel = Kernel(code, name, device)
+    except (ImportError, RuntimeError, KernelError) as error:  # RuntimeError: no library found
+        raise KernelError(f"{name} cannot be compiled here: {error}") from error
+    _keep(file, code)
+    return kernel
 
 
-def _machine_code(text: str, constants: Mapping[str, str], device: torch.device) -> bytes:
-    from cuda.bindings import nvrtc
+def _cache_file(parts: list[str]) -> Path:
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return user_cache_path("inkling") / "kernels" / f"{key}.cubin"
 
-    major, minor = torch.cuda.get_device_capability(device)
-    options = [
-        f"--gpu-architecture=sm_{major}{minor}",
-        *OPTIONS,
-        *(f"-D{key}={value}" for key, value in sorted(constants.items())),
-    ]
-    version = _checked(nvrtc.nvrtcVersion())
-    key = hashlib.sha256("\0".join([text, str(version), *options]).encode()).hexdigest()
-    file = user_cache_path("inkling") / "kernels" / f"{key}.cubin"
-    if file.is_file():
-        return file.read_bytes()
+
+def _compile(nvrtc: Any, text: str, options: list[str]) -> bytes:
     program = _checked(nvrtc.nvrtcCreateProgram(text.encode(), b"kernel.cu", 0, [], []))
     encoded = [option.encode() for option in options]
     (result,) = nvrtc.nvrtcCompileProgram(program, len(encoded), encoded)
     if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))
         _checked(nvrtc.nvrtcGetProgramLog(program, log))
-        raise RuntimeError(log.decode(errors="replace").strip(" \0\n"))
+        raise KernelError(log.decode(errors="replace").strip(" \0\n"))
     code: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
     _checked(nvrtc.nvrtcGetCUBIN(program, code))
-    _keep(file, code)
     return code
 
 
 def _keep(file: Path, code: bytes) -> None:
     """Write the cache entry whole or not at all: engines may start at the same time."""
-    try:
+    # A full or read-only disk costs the next start a few seconds, no more.
+    with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(code)
         part.replace(file)
-    except OSError:
-        return  # a full or read-only disk costs the next start a few seconds, no more
 
 
 def _checked(result: tuple[Any, ...]) -> Any:
-    """What a call of the bindings returned, without its status. Raises RuntimeError."""
+    """What a call of the bindings returned, without its status. Raises KernelError."""
     status, *values = result
     if int(status) != 0:
-        raise RuntimeError(f"{status!r}")
+        raise KernelError(f"{status!r}")
     return values[0] if len(values) == 1 else values or None

@@ -1,6 +1,7 @@
 """Passes of a few tokens as one persistent CUDA kernel (kernels/step.cu): compile, place, launch."""
 
 import ctypes
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 
 from inkling.engine.gpu.layout import Packed
-from inkling.engine.gpu.nvrtc import CompileError, Kernel, compile_kernel, most_shared_bytes
+from inkling.engine.gpu.nvrtc import Kernel, KernelError, compile_kernel, most_shared_bytes
 from inkling.engine.gpu.weights import GpuLayer, GpuWeights
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
 from inkling.engine.model.rope import inverse_frequencies
+
+log = logging.getLogger(__name__)
 
 # Row counts the kernel is compiled for; a pass of another count takes the next.
 BUCKETS = (1, 2, 4, 8)
@@ -159,7 +162,7 @@ class StepPass:
         blocks = torch.cuda.get_device_properties(device).multi_processor_count
         try:
             shared_limit = most_shared_bytes(device)
-        except CompileError as error:
+        except KernelError as error:
             raise Unsupported(str(error)) from error
         self._kernels: dict[int, Kernel] = {}
         most_floats = 0
@@ -172,10 +175,12 @@ class StepPass:
                     "gpt_oss_pass",
                     device,
                 )
-            except CompileError as error:
+            except KernelError as error:
                 if rows == BUCKETS[0]:
                     raise Unsupported(str(error)) from error
-                break  # more rows need more shared memory than this GPU has
+                # Most likely it needs more shared memory than this GPU has.
+                log.info("no fused passes of %d tokens: %s", rows, error)
+                break
             most_floats = max(most_floats, self._kernels[rows].scratch_floats)
         self.most_rows = max(self._kernels)
         self._blocks = blocks
@@ -193,15 +198,15 @@ class StepPass:
 
         `token_ids`: ids, or an int32 tensor of one id on the device. `page_table`: int32 on the
         device. Returns fp32 logits `[num_logits, vocab]` and the likeliest token of each, int32;
-        both are overwritten by the second pass after this one.
+        both are overwritten by the second pass after this one. Raises KernelError; nothing runs
+        then.
         """
         num_rows = 1 if isinstance(token_ids, Tensor) else len(token_ids)
         rows = next(bucket for bucket in self._kernels if bucket >= num_rows)
         logits, chosen = self._buffers.next_outputs()
-        fields = self._buffers.fields(
-            token_ids, start, page_table, kv, num_logits, logits, chosen, self._blocks
-        )
+        fields = self._buffers.fields(token_ids, start, page_table, kv, num_logits, logits, chosen)
         self._kernels[rows].launch(self._blocks, THREADS, fields)
+        self._buffers.count_pass(self._blocks)
         return logits[num_rows - num_logits : num_rows], chosen[num_rows - num_logits : num_rows]
 
 
@@ -241,6 +246,12 @@ class Buffers:
             self._rotary = table.to(self._rotary.device)
         return self._rotary
 
+    def count_pass(self, blocks: int) -> None:
+        """Say that a pass has been started. One that was not must not be counted: every block of the
+        next would wait for it."""
+        arrivals = self._num_layers * BARRIERS * blocks
+        self._barrier_count = (self._barrier_count + arrivals) % 2**32
+
     def next_outputs(self) -> tuple[Tensor, Tensor]:
         """`logits` `[most_rows, vocab]` and `chosen` `[most_rows]` of the next pass."""
         self._outputs.reverse()
@@ -255,14 +266,11 @@ class Buffers:
         num_logits: int,
         logits: Tensor,
         chosen: Tensor,
-        blocks: int,
     ) -> PassFields:
         """The kernel's argument. `token_ids` and the rest are those of `StepPass.run`."""
         is_on_device = isinstance(token_ids, Tensor)
         num_rows = 1 if is_on_device else len(token_ids)
         weights = self._weights
-        barrier_base = self._barrier_count
-        self._barrier_count = (barrier_base + self._num_layers * BARRIERS * blocks) % 2**32
         return PassFields(
             layers=self._table.data_ptr(),
             embedding=weights.embedding.data_ptr(),
@@ -279,7 +287,7 @@ class Buffers:
             chosen=chosen.data_ptr(),
             barrier=self._barrier.data_ptr(),
             tickets=self._tickets.data_ptr(),
-            barrier_base=barrier_base,
+            barrier_base=self._barrier_count,
             start=start,
             num_rows=num_rows,
             first_logits=num_rows - num_logits,

@@ -23,6 +23,12 @@ DEVICE int first_chunk(const Keys& keys, int split) {
 }
 
 // Rotate queries into shared memory.
+// fp16 without infinities, which attention would turn into NaN for good.
+DEVICE u16 to_cache(float f) {
+    f = f > 65504.f ? 65504.f : f;
+    return float_to_half(f < -65504.f ? -65504.f : f);
+}
+
 // The pass's own keys and values go to the cache by every block that will read them: the same bits each time.
 DEVICE void rotate_head(const Pass& p, int head, float* queries, u16* keys, u16* values) {
     constexpr int HALF = HEAD_DIM / 2;
@@ -34,16 +40,16 @@ DEVICE void rotate_head(const Pass& p, int head, float* queries, u16* keys, u16*
         float low = load_fresh(from + d), high = load_fresh(from + HALF + d);
         if (q == PER_KV + 1) {
             int row = kv_row(p.page_table, p.start + r, head);
-            values[row + d] = float_to_half(low);
-            values[row + HALF + d] = float_to_half(high);
+            values[row + d] = to_cache(low);
+            values[row + HALF + d] = to_cache(high);
             continue;
         }
         float2 turn = p.rotary[(size_t)(p.start + r) * HALF + d];
         float a = low * turn.x - high * turn.y, b = high * turn.x + low * turn.y;
         if (q == PER_KV) {
             int row = kv_row(p.page_table, p.start + r, head);
-            keys[row + d] = float_to_half(a);
-            keys[row + HALF + d] = float_to_half(b);
+            keys[row + d] = to_cache(a);
+            keys[row + HALF + d] = to_cache(b);
         } else {
             queries[(r * PER_KV + q) * HEAD_DIM + d] = a * SCORE_SCALE;
             queries[(r * PER_KV + q) * HEAD_DIM + HALF + d] = b * SCORE_SCALE;

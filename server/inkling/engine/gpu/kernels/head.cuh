@@ -86,6 +86,7 @@ DEVICE void head_and_choose(const Pass& p, Walk walk, Stream stream) {
             if (is_better(other, candidate, value, chosen)) value = other, chosen = candidate;
         }
         best_of_warp(value, chosen);
-        if (lane == 0) p.chosen[first_row + r] = chosen;
+        // No logit is the best of NaNs; the next pass, which may be under way, must still find a token.
+        if (lane == 0) p.chosen[first_row + r] = chosen < VOCAB ? chosen : 0;
     }
 }
