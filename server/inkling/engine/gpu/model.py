@@ -10,7 +10,7 @@ from inkling.engine.gpu.nvrtc import KernelError
 from inkling.engine.gpu.step import BUCKETS, StepPass, Unsupported
 from inkling.engine.gpu.triton_pass import GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
-from inkling.engine.model.base import KVStore, Step
+from inkling.engine.model.base import KVStore, Step, check_pass
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
 
@@ -130,14 +130,7 @@ class GpuModel:
     ) -> PagedKV:
         if kv is not self._kv or not isinstance(kv, PagedKV):
             raise TypeError("a model runs on the store its own new_kv made")
-        if not token_ids:
-            raise ValueError("a pass needs at least one token")
-        if start + len(token_ids) > len(pages) * kv.page_len:
-            raise ValueError(
-                f"{len(pages)} pages of {kv.page_len} do not hold {start + len(token_ids)} tokens"
-            )
-        if not 0 <= num_logits <= len(token_ids):
-            raise ValueError(f"{num_logits} logits asked of a pass of {len(token_ids)} tokens")
+        check_pass(token_ids, start, pages, kv, num_logits)
         return kv
 
     def _table(self, pages: Sequence[int]) -> Tensor:

@@ -74,6 +74,21 @@ class Model(Protocol):
         ...
 
 
+def check_pass(
+    token_ids: Sequence[int], start: int, pages: Sequence[int], kv: KVStore, num_logits: int
+) -> None:
+    """Raise the ValueErrors of `Model.forward`."""
+    num_tokens = len(token_ids)
+    if not num_tokens:
+        raise ValueError("a pass needs at least one token")
+    if start + num_tokens > len(pages) * kv.page_len:
+        raise ValueError(
+            f"{len(pages)} pages of {kv.page_len} do not hold {start + num_tokens} tokens"
+        )
+    if not 0 <= num_logits <= num_tokens:
+        raise ValueError(f"{num_logits} logits asked of a pass of {num_tokens} tokens")
+
+
 class Step(Protocol):
     """A greedy decode step that the device has been given."""
 

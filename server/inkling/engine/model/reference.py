@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inkling.engine.model.base import KVStore
+from inkling.engine.model.base import KVStore, check_pass
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
 from inkling.engine.model.rope import inverse_frequencies, rotate
@@ -92,14 +92,7 @@ class GptOss:
         """Append tokens and return the fp32 logits of the last ones: see `Model.forward`."""
         if not isinstance(kv, PagedKV):
             raise TypeError("a model runs on the stores its own new_kv made")
-        if not token_ids:
-            raise ValueError("a pass needs at least one token")
-        if start + len(token_ids) > len(pages) * kv.page_len:
-            raise ValueError(
-                f"{len(pages)} pages of {kv.page_len} do not hold {start + len(token_ids)} tokens"
-            )
-        if not 0 <= num_logits <= len(token_ids):
-            raise ValueError(f"{num_logits} logits asked of a pass of {len(token_ids)} tokens")
+        check_pass(token_ids, start, pages, kv, num_logits)
 
         shared = self._prepare(len(token_ids), start, pages, kv)
         x = functional.embedding(
