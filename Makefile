@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 
 # The Python whose torch sees the GPU.
 GPU_PYTHON ?= $(BIN)/python
+ON_GPU = PYTHONPATH="$(CURDIR)/server:$$PYTHONPATH" $(GPU_PYTHON)
 
 .PHONY: gpu-test gpu-bench demo test quick check fix bench pictures setup clean
 
@@ -30,10 +31,14 @@ fix: $(READY)
 
 # On a machine with a GPU and a CUDA build of torch; what is not installed is left out and said.
 gpu-test:
-	$(GPU_PYTHON) -m tests.gpu
+	$(ON_GPU) -m tests.gpu
 
+# TOKENIZER: a folder with gpt-oss's tokenizer.json. PEERS: as bench/peers/run.py takes them.
 gpu-bench:
-	$(GPU_PYTHON) -m bench.gpu
+	@test -n "$(TOKENIZER)" || { echo "say TOKENIZER=folder of gpt-oss's tokenizer.json"; exit 1; }
+	@mkdir -p .cache
+	$(ON_GPU) -m bench.trace --tokenizer $(TOKENIZER) .cache/trace.json
+	$(ON_GPU) -m bench.gpu .cache/trace.json $(PEERS) --tokenizer $(TOKENIZER)
 
 bench: $(READY)
 	$(BIN)/python bench/keystrokes.py
