@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 from inkling.config import EngineSettings
 from inkling.core import Priority, Usage
@@ -21,8 +21,8 @@ from inkling.runtime import Address, read_address, start_engine
 CONNECT_TIMEOUT_S = 5.0
 CONNECT_TRIES = 20
 CONNECT_PAUSE_S = 0.05
-# What httpx raises when an engine goes away, or when its client was closed meanwhile.
-BROKEN = (httpx.HTTPError, httpx.StreamError, RuntimeError)
+# What aiohttp raises when an engine goes away, or when its session was closed meanwhile.
+BROKEN = (aiohttp.ClientError, RuntimeError)
 DIED = "the engine ended; the next key starts it again."
 
 
@@ -68,7 +68,7 @@ class EngineClient:
         """With `spawn` an engine is started when none answers."""
         self.settings = settings  # for the next engine that is started
         self._spawn = spawn
-        self._http: httpx.AsyncClient | None = None
+        self._http: aiohttp.ClientSession | None = None
         self._served: EngineModel | None = None  # by the engine we are connected to
         self._known: EngineModel | None = None  # what our caller believes
         self._connecting = asyncio.Lock()
@@ -111,14 +111,13 @@ class EngineClient:
                 raise EngineUnavailable("another model answers now; the next key asks it.")
             has_answered = False
             try:
-                async with http.stream("POST", "/v1/completions", json=body) as response:
-                    if response.status_code != 200:
-                        await response.aread()
-                        _checked(response)
-                    async for line in response.aiter_lines():
+                async with http.post("/v1/completions", json=body) as response:
+                    if response.status != 200:
+                        await _checked(response)
+                    async for line in response.content:
                         has_answered = True
-                        if line.startswith("data: ") and line != "data: [DONE]":
-                            yield _piece(json.loads(line.removeprefix("data: ")))
+                        if line.startswith(b"data: {"):
+                            yield _piece(json.loads(line.removeprefix(b"data: ")))
                 return
             except BROKEN as error:
                 await self._disconnect(http)
@@ -130,7 +129,7 @@ class EngineClient:
         """Close the connection. The engine goes on."""
         await self._disconnect(self._http)
 
-    async def _connected(self) -> httpx.AsyncClient:
+    async def _connected(self) -> aiohttp.ClientSession:
         """A connection to a living engine, starting one if need be."""
         async with self._connecting:
             for _ in range(CONNECT_TRIES):
@@ -145,9 +144,10 @@ class EngineClient:
                     address = await asyncio.to_thread(start_engine, self.settings)
                 http = _connect(address)
                 try:
-                    self._served = _model(_checked(await http.get("/v1/models")))
+                    async with http.get("/v1/models") as response:
+                        self._served = _model(await _checked(response))
                 except BROKEN:  # killed a moment ago: its lock is about to be free
-                    await http.aclose()
+                    await http.close()
                     await asyncio.sleep(CONNECT_PAUSE_S)
                 else:
                     self._http = http
@@ -155,24 +155,22 @@ class EngineClient:
             raise EngineUnavailable("an engine is there but does not answer: end it and try again.")
         return self._http
 
-    async def _disconnect(self, broken: httpx.AsyncClient | None) -> None:
+    async def _disconnect(self, broken: aiohttp.ClientSession | None) -> None:
         """Give up a connection, unless somebody else has made a new one already."""
         if self._http is broken:
             self._http = None
         if broken is not None:
             with contextlib.suppress(*BROKEN):
-                await broken.aclose()
+                await broken.close()
 
 
-def _connect(address: Address) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=address.socket) if address.socket else None
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url=address.url or "http://engine",
+def _connect(address: Address) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        address.url or "http://engine",
+        connector=aiohttp.UnixConnector(address.socket) if address.socket else None,
         headers={"Authorization": f"Bearer {address.token}"} if address.token else {},
         # A long prompt on a CPU takes its time; that the engine lives shows in its connection.
-        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
-        trust_env=False,
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S),
     )
 
 
@@ -191,13 +189,13 @@ def _model(answer: Any) -> EngineModel:
     )
 
 
-def _checked(response: httpx.Response) -> Any:
+async def _checked(response: aiohttp.ClientResponse) -> Any:
     """The body of a good answer. Raises EngineRefused with the engine's own sentence."""
     try:
-        body = response.json()
+        body = json.loads(await response.read())
     except ValueError:
-        raise EngineRefused(f"the engine answered {response.status_code} without JSON.") from None
-    if response.status_code != 200:
+        raise EngineRefused(f"the engine answered {response.status} without JSON.") from None
+    if response.status != 200:
         raise EngineRefused(str(body["error"]["message"]))
     return body
 

@@ -4,7 +4,8 @@ InklingError
 ├── CheckpointError     a model folder that cannot be used
 ├── TooLarge            a model that does not fit the GPU
 ├── EngineUnavailable   no engine answers and none could be started
-└── EngineRefused       the engine answered with an error
+├── EngineRefused       the engine answered with an error
+└── NotInstalled        a part of Inkling that is optional is needed
 """
 
 
@@ -26,3 +27,7 @@ class EngineUnavailable(InklingError):
 
 class EngineRefused(InklingError):
     """The engine answered a request with an error (for example, a prompt longer than the context)."""
+
+
+class NotInstalled(InklingError):
+    """Inkling was installed without what this needs."""

@@ -30,4 +30,4 @@ def test_the_engine_imports_no_front_end() -> None:
 
 def test_the_command_line_starts_without_either() -> None:
     loaded = modules_after("import inkling.cli")
-    assert not loaded.intersection({*HEAVY, "pygls", "tree_sitter", "httpx", "tiktoken"})
+    assert not loaded.intersection({*HEAVY, "pygls", "tree_sitter", "aiohttp", "tiktoken"})

@@ -11,10 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
-
 from inkling.config import EngineSettings
-from inkling.errors import InklingError
+from inkling.errors import EngineUnavailable, InklingError, NotInstalled
 from inkling.runtime import (
     START_TIMEOUT_S,
     Address,
@@ -32,10 +30,6 @@ PROGRESS_S = 1.0
 LOCK_POLL_S = 0.05
 # Streams that still run when the engine is told to end.
 GRACE_S = 1
-
-
-class NotInstalled(InklingError):
-    """The server was installed without what the engine needs."""
 
 
 class ListenError(InklingError):
@@ -56,23 +50,28 @@ def run(settings: EngineSettings) -> int:
         with lock("engine.lock") as is_ours:
             if is_ours:
                 return _serve(settings)
-        if (address := read_address()) and _attach(address):
+        if read_address() and _attach(settings):
             return 0
         time.sleep(LOCK_POLL_S)
     raise ListenError("another engine is there but does not answer: end it and try again.")
 
 
-def _attach(address: Address) -> bool:
+def _attach(settings: EngineSettings) -> bool:
     """Say which engine runs and stay until it ends. False if it does not answer yet."""
-    transport = httpx.HTTPTransport(uds=address.socket) if address.socket else None
-    headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
-    url = address.url or "http://engine"
+    from inkling.client import EngineClient
+
+    async def ask() -> str:
+        client = EngineClient(settings, spawn=False)
+        try:
+            model = await client.model()
+            return f"pid {model.pid}: {model.description}"
+        finally:
+            await client.aclose()
+
     try:
-        with httpx.Client(transport=transport, trust_env=False, headers=headers) as http:
-            about = http.get(f"{url}/v1/models").json()["data"][0]["inkling"]
-    except httpx.HTTPError:
+        _say(f"attached to the engine of {asyncio.run(ask())}")
+    except EngineUnavailable:
         return False
-    _say(f"attached to the engine of pid {about['pid']}: {about['description']}")
     while is_running():
         time.sleep(ATTACH_POLL_S)
     _say("that engine has ended")

@@ -159,4 +159,4 @@ def test_what_answers_initialize_loads_nothing_slow() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "pygls.lsp.server" in loaded
-    assert not loaded & {"pydantic", "httpx", "tiktoken", "tree_sitter", "regex"}
+    assert not loaded & {"pydantic", "aiohttp", "tiktoken", "tree_sitter", "regex"}
