@@ -2,8 +2,8 @@
 
     python -m bench.gpu TRACE.json --tokenizer FOLDER [ENGINE[=FOLDER] ...]
 
-Writes a synthetic `balanced` checkpoint (14 GB, random weights) unless FOLDER of `--model` holds one,
-measures passes of the model alone, then replays the trace against our engine process and the peers
+Writes a synthetic checkpoint of a recipe, `balanced` if not told (14 GB, random weights), unless FOLDER
+of `--model` holds one, measures passes of the model alone, then replays the trace against our engine process and the peers
 that are named (bench/peers). Tables; the last line is JSON.
 """
 
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("engines", nargs="*", help="peers, as bench/peers/run.py takes them")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of a tokenizer.json")
     parser.add_argument("--model", type=Path, help="where the checkpoint is or shall be")
+    parser.add_argument("--recipe", choices=RECIPES, default="balanced", help="of what is written")
     parser.add_argument("--passes-only", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.passes_only:  # a child, so that the engine finds the GPU empty
@@ -98,10 +99,10 @@ def main() -> None:
         print(json.dumps(figures))
         return
     with tempfile.TemporaryDirectory(prefix="ink-") as scratch:
-        folder = given.model or Path(scratch) / "balanced"
+        folder = given.model or Path(scratch) / given.recipe
         if not (folder / "config.json").is_file():
             start = time.monotonic()
-            fields, recipe = GPT_OSS_20B_FIELDS, RECIPES["balanced"]
+            fields, recipe = GPT_OSS_20B_FIELDS, RECIPES[given.recipe]
             write_synthetic(folder, fields, recipe, given.tokenizer, CUDA, seed=0)
             torch.cuda.empty_cache()
             print(f"wrote {folder.name} in {time.monotonic() - start:.0f} s", flush=True)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from inkling.engine.exl2.write import Kind
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.layout import Matrix, Packed, dequantize
 from inkling.engine.gpu.model import GpuModel
 from inkling.engine.gpu.synthetic import GPT_OSS_20B, GPT_OSS_20B_FIELDS, synthetic_weights
-from inkling.engine.gpu.triton_pass import GraphedPass, TritonPass
+from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
@@ -21,6 +22,8 @@ from tests.unit.model.gpt_oss_cases import fields
 
 CUDA = torch.device("cuda")
 BALANCED: Mapping[Kind, int] = {"attention": 6, "gate_up": 5, "down": 5, "head": 6}
+NATIVE: Mapping[Kind, int] = {"attention": 6, "gate_up": MXFP4, "down": MXFP4, "head": 6}
+SMALL: Mapping[Kind, int] = {"attention": 5, "gate_up": 3, "down": 4, "head": 6}
 PAGE_LEN = 16
 CHUNK_LEN = 512
 TWO_LAYERS = replace(GPT_OSS_20B, num_layers=2, is_sliding=GPT_OSS_20B.is_sliding[:2])
@@ -36,9 +39,15 @@ def checks() -> Iterator[Found]:
         weights = to_gpu(random_weights(TINY, is_permuted=is_permuted))
         name = "tiny, permuted" if is_permuted else "tiny"
         yield from _against_transformers(name, TINY, TINY_FIELDS, weights, (1, 7, 130, 600))
-    weights = synthetic_weights(TWO_LAYERS, CUDA, BALANCED, seed=0)
     two = {**GPT_OSS_20B_FIELDS, "num_hidden_layers": 2}
     two["layer_types"] = ["sliding_attention", "full_attention"]
+    for name, bits in (("native", NATIVE), ("small", SMALL)):
+        weights = synthetic_weights(TWO_LAYERS, CUDA, bits, seed=0)
+        yield from _against_transformers(
+            f"true shapes, {name}", TWO_LAYERS, two, weights, (1, 130, 1000)
+        )
+        free()
+    weights = synthetic_weights(TWO_LAYERS, CUDA, BALANCED, seed=0)
     yield from _against_transformers(
         "true shapes", TWO_LAYERS, two, weights, (1, 7, 130, 1000, 4000)
     )
@@ -119,12 +128,16 @@ def _rows_and_graphs(weights: GpuWeights) -> Iterator[Found]:
     graphed = GraphedPass(eager, kv, len(pages))
     table = torch.tensor(pages, dtype=torch.int32, device=CUDA)
     is_equal = True
-    for rows in (1, 2, 3, 4, 5, 8):
-        ids = torch.tensor(token_ids[:rows], dtype=torch.int32, device=CUDA)
-        start = torch.tensor([300], dtype=torch.int32, device=CUDA)
-        want = eager.forward(ids, start, table, kv, rows)
-        is_equal &= torch.equal(graphed.forward(ids, start, table, rows), want)
-    yield Found("Triton: graph replay, bit for bit the eager pass", is_equal, {"sizes": 6})
+    sizes = (1, 3, 5, 8, 9, 30, 100, 260)
+    for rows in sizes:
+        padding = next(bucket for bucket in BUCKETS if bucket >= rows) - rows
+        ids, start, count = (
+            torch.tensor(values, dtype=torch.int32, device=CUDA)
+            for values in ([*token_ids[:rows], *[0] * padding], [300], [rows])
+        )
+        want = eager.forward(ids, start, table, kv, rows + padding, count)[:rows]
+        is_equal &= torch.equal(graphed.forward(token_ids[:rows], 300, table, rows), want)
+    yield Found("Triton: graph replay, bit for bit the eager pass", is_equal, {"sizes": len(sizes)})
 
 
 def _long_context(weights: GpuWeights) -> Found:
@@ -228,5 +241,6 @@ def _dense(matrix: Matrix) -> Tensor:
 def _expert(matrix: Packed, index: int) -> Packed:
     high = None if matrix.high is None else matrix.high[index]
     perm = None if matrix.perm is None else matrix.perm[index]
+    scale_max = None if matrix.scale_max is None else matrix.scale_max[index]
     words, steps = matrix.words[index], matrix.steps[index]
-    return Packed(matrix.bits, words, high, steps, matrix.scale_max[index], perm)
+    return Packed(matrix.bits, words, high, steps, scale_max, perm)

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from torch import Tensor
 
-from inkling.core import Usage
+from inkling.core import Priority, Usage
 from inkling.engine.job import Done, Finished, Job, Token
 from inkling.engine.kv import KVCache, Sequence
 from inkling.engine.lookup import Lookup, Odds
@@ -27,9 +27,12 @@ class Generator:
         chunk_len: int,
         context_len: int,
         *,
+        background_chunk_len: int | None = None,
         lookup: bool = True,
     ) -> None:
         """`chunk_len`: most tokens of one prefill pass, and so the longest time to a cancel.
+        `background_chunk_len`: the same for a job that is not a key's and must make room for one; None:
+        no less.
         `context_len`: most tokens of a prompt and its completion together. `lookup`: draft from the
         text so far where the model makes it pay; the tokens are the same without."""
         self._model = model
@@ -38,6 +41,7 @@ class Generator:
         self._store = store
         self._vocabulary = vocabulary
         self._chunk_len = chunk_len
+        self._background_chunk_len = background_chunk_len or chunk_len
         self._context_len = context_len
         self._odds: Odds | None = None
         if lookup and self._decoder is not None and self._decoder.max_rows > 1:
@@ -55,7 +59,7 @@ class Generator:
         try:
             logits = None
             while len(sequence) < len(job.prompt):
-                logits = self._prefill(sequence, job.prompt, num_logits)
+                logits = self._prefill(sequence, job, num_logits)
                 yield
             self._cache.remember(sequence)
             counted = _Counts(job, sequence.num_reused)
@@ -78,15 +82,17 @@ class Generator:
         end = job.prompt[max(1, len(job.prompt) - job.healing) :]
         return sum(1 for _ in takewhile(self._vocabulary.token_bytes, reversed(end)))
 
-    def _prefill(self, sequence: Sequence, prompt: list[int], num_logits: int) -> Tensor | None:
+    def _prefill(self, sequence: Sequence, job: Job, num_logits: int) -> Tensor | None:
         """One chunk of the prompt; the logits if it is the last one. The tokens whose logits are
         needed go through together."""
+        is_urgent = job.priority is Priority.INTERACTIVE
+        chunk_len = self._chunk_len if is_urgent else self._background_chunk_len
         start = len(sequence)
-        remaining = len(prompt) - start
-        is_last = remaining <= max(self._chunk_len, num_logits)
-        count = remaining if is_last else min(self._chunk_len, remaining - num_logits)
+        remaining = len(job.prompt) - start
+        is_last = remaining <= max(chunk_len, num_logits)
+        count = remaining if is_last else min(chunk_len, remaining - num_logits)
         logits = self._forward(
-            sequence, prompt[start : start + count], num_logits if is_last else 0
+            sequence, job.prompt[start : start + count], num_logits if is_last else 0
         )
         return logits if is_last else None
 

@@ -17,8 +17,10 @@ from inkling.engine.vocabulary import Vocabulary
 from inkling.errors import TooLarge
 from inkling.tokenizer import Tokenizer
 
-# Tokens between two cancellation points of a prefill.
+# Tokens between two cancellation points of a prefill: of a key's request, and of one that a key pushes
+# aside, which must be off the GPU within 10 ms.
 CHUNK_LEN = {"cpu": 128, "cuda": 512}
+BACKGROUND_CHUNK_LEN = {"cpu": 128, "cuda": 128}
 
 
 @dataclass
@@ -55,8 +57,15 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
             " other programs that use it, or lower engine.kv_tokens."
         ) from error
     cache = KVCache(store)
-    chunk_len = CHUNK_LEN[picked.device]
-    generator = Generator(model, cache, store, Vocabulary(picked.tokenizer), chunk_len, limit)
+    generator = Generator(
+        model,
+        cache,
+        store,
+        Vocabulary(picked.tokenizer),
+        CHUNK_LEN[picked.device],
+        limit,
+        background_chunk_len=BACKGROUND_CHUNK_LEN[picked.device],
+    )
     scheduler = Scheduler(generator.run)
     cache.make_room = scheduler.make_room
     scheduler.start()

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inkling.core import Priority
 from inkling.engine.job import Token
 from inkling.engine.sampling import Sampling
 from tests.unit.engine.toy import (
@@ -18,6 +19,17 @@ from tests.unit.engine.toy import (
 )
 
 PROMPT = st.lists(st.sampled_from([97, 98, 99, 256, 257, 260]), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("priority", "num_chunks"), [(Priority.INTERACTIVE, 3), (Priority.PREFETCH, 10)]
+)
+def test_who_must_make_room_for_a_key_takes_smaller_chunks(
+    priority: Priority, num_chunks: int
+) -> None:
+    toy = Toy(chunk_len=8, background_chunk_len=2)
+    job = make_job([97, 98] * 10, Record(), max_tokens=0, priority=priority)
+    assert sum(1 for _ in toy.generator.run(job)) == num_chunks
 
 
 @settings(max_examples=150, deadline=None)

@@ -168,6 +168,7 @@ class Toy:
     context_len: int = 4096
     model: ToyModel = field(default_factory=ToyModel)
     lookup: bool = True
+    background_chunk_len: int | None = None
 
     def __post_init__(self) -> None:
         store = self.model.new_kv(self.num_pages, self.page_len)
@@ -179,6 +180,7 @@ class Toy:
             VOCABULARY,
             self.chunk_len,
             self.context_len,
+            background_chunk_len=self.background_chunk_len,
             lookup=self.lookup,
         )
 

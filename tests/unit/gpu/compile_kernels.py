@@ -3,6 +3,7 @@
 A process of its own: no kernel can be compiled where Triton's interpreter is on.
 """
 
+import itertools
 import re
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.kernels import attention, dense, experts, norm, rotary, router, tiles
 
 HIDDEN, INNER, VOCAB, EXPERTS, TOP_K = 2880, 2880, 201_088, 32, 4
@@ -89,14 +91,14 @@ def main() -> None:
     for tile in dense_tiles:
         compile_dense(tile, HIDDEN, 5120, 6)
         compile_dense(tile, 4096, HIDDEN, 6)
-    for bits in (4, 8, 16):
+    for bits in (3, 4, 8, 16):
         compile_dense(dense_tiles[0], HIDDEN, VOCAB, bits)
         compile_dense(dense_tiles[-1], HIDDEN, 5120, bits)
-    for _, tile in tiles._EXPERTS:
-        constants = {"IN": HIDDEN, "OUT": 2 * INNER, "BITS": 5}
+    for bits, (_, tile) in itertools.product((3, 5, MXFP4), tiles._EXPERTS):
+        constants = {"IN": HIDDEN, "OUT": 2 * INNER, "BITS": bits}
         gate_up = {"IS_SORTED": False, "TOP_K": TOP_K, **constants}
         compile_product(experts.gate_up_kernel, tile, gate_up)
-        compile_product(experts.down_kernel, tile, {"IN": INNER, "OUT": HIDDEN, "BITS": 5})
+        compile_product(experts.down_kernel, tile, {"IN": INNER, "OUT": HIDDEN, "BITS": bits})
     halves = {"x_ptr": "*fp16", "out_ptr": "*fp16"}
     sizes = {"TOP_K": TOP_K, "WIDTH": HIDDEN, "FEATURES": 256}
     compile_kernel(experts.gather_kernel, sizes, halves)

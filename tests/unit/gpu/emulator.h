@@ -118,6 +118,16 @@ static int dp4a_uu(u32 a, u32 b, int c) {
     for (int i = 0; i < 4; i++) c += (int)(a >> 8 * i & 255) * (int)(b >> 8 * i & 255);
     return c;
 }
+static u32 in_register(u32 constant) { return constant; }
+static u32 look_up(u32 low, u32 high, u32 which) {
+    u64 table = (u64)high << 32 | low;
+    u32 found = 0;
+    for (int i = 0; i < 4; i++) {
+        u32 nibble = which >> 4 * i & 15, byte = (u32)(table >> 8 * (nibble & 7)) & 255;
+        found |= (nibble < 8 ? byte : byte < 128 ? 0 : 255) << 8 * i;
+    }
+    return found;
+}
 static float half_to_float(u16 h) { _Float16 f; memcpy(&f, &h, 2); return (float)f; }
 static u16 float_to_half(float f) { _Float16 half = (_Float16)f; u16 h; memcpy(&h, &half, 2); return h; }
 static u16 int_to_half(u32 i) { return float_to_half((float)i); }

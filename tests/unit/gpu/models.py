@@ -9,11 +9,21 @@ from torch import Tensor
 
 from inkling.engine.exl2.format import parse
 from inkling.engine.exl2.quantize import quantize
-from inkling.engine.gpu.layout import Matrix, Packed, Plain, dequantize, pack_exl2, stack
+from inkling.engine.gpu.codes import MXFP4
+from inkling.engine.gpu.layout import (
+    Matrix,
+    Packed,
+    Plain,
+    dequantize,
+    pack_exl2,
+    pack_mxfp4,
+    stack,
+)
 from inkling.engine.gpu.weights import GpuLayer, GpuWeights
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.reference import GptOss
 from inkling.engine.model.weights import LayerWeights, Weights
+from inkling.engine.mxfp4 import Mxfp4Matrix
 from tests.unit.model.gpt_oss_cases import fields
 
 # Neither hidden nor inner width is a multiple of 128; the window is shorter than the prompts.
@@ -38,7 +48,9 @@ def random_weights(
     seed: int = 0,
     is_permuted: bool = False,
 ) -> GpuWeights:
-    """Random weights on the CPU. `bits` 16 leaves a kind of matrix plain."""
+    """Random weights on the CPU. `bits` 16 leaves a kind of matrix plain; MXFP4 has no orders. "down"
+    is as "experts" if not told.
+    """
     generator = torch.Generator().manual_seed(seed)
     hidden, inner = config.hidden_size, config.intermediate_size
     attended = config.num_heads * config.head_dim
@@ -48,6 +60,8 @@ def random_weights(
         return torch.randn(*shape, generator=generator) * std
 
     def matrix(rows: int, columns: int, kind: str) -> Packed | Plain:
+        if bits[kind] == MXFP4:
+            return pack_mxfp4([random_mxfp4(rows, columns, generator)])
         weight = noise(rows, columns, std=rows**-0.5)
         if bits[kind] == 16:
             return Plain(weight.half())
@@ -56,8 +70,8 @@ def random_weights(
             tensors["q_invperm"] = torch.randperm(rows, generator=generator).int()
         return pack_exl2([parse("w", tensors, rows, columns)], bits[kind])
 
-    def experts(rows: int, columns: int) -> Matrix:
-        each = [matrix(rows, columns, "experts") for _ in range(config.num_experts)]
+    def experts(rows: int, columns: int, kind: str = "experts") -> Matrix:
+        each = [matrix(rows, columns, kind) for _ in range(config.num_experts)]
         packed = [one for one in each if isinstance(one, Packed)]
         if packed:
             return stack(packed)
@@ -76,7 +90,7 @@ def random_weights(
             router_bias=noise(config.num_experts, std=0.3),
             gate_up=experts(hidden, 2 * inner),
             gate_up_bias=noise(config.num_experts, 2 * inner, std=0.3),
-            down=experts(inner, hidden),
+            down=experts(inner, hidden, "down" if "down" in bits else "experts"),
             down_bias=noise(config.num_experts, hidden, std=0.3),
         )
         for _ in range(config.num_layers)
@@ -86,6 +100,18 @@ def random_weights(
         layers=layers,
         norm=1 + noise(hidden, std=0.2),
         head=matrix(hidden, config.vocab_size, "head"),
+    )
+
+
+def random_mxfp4(rows: int, columns: int, generator: torch.Generator) -> Mxfp4Matrix:
+    """Any nibbles, under scales of 1/128 to 1/8: a standard deviation of about 0.2."""
+
+    def random(low: int, high: int, *shape: int) -> Tensor:
+        return torch.randint(low, high, shape, dtype=torch.uint8, generator=generator)
+
+    return Mxfp4Matrix(
+        blocks=random(0, 256, columns, rows // 32, 16),
+        scales=random(120, 125, columns, rows // 32),
     )
 
 

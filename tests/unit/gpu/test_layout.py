@@ -1,21 +1,28 @@
-"""The layout in video memory holds exactly the values of the EXL2 file."""
+"""The layout in video memory holds exactly the values of the checkpoint."""
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
+from inkling.engine import mxfp4
 from inkling.engine.exl2.dequant import dequantize as dequantize_exl2
 from inkling.engine.exl2.format import Exl2Matrix, parse
 from inkling.engine.exl2.quantize import quantize
+from inkling.engine.gpu.codes import MXFP4, pack_blocks, pack_codes, unpack_codes
 from inkling.engine.gpu.layout import (
     WIDTHS,
+    can_pack,
     dequantize,
-    pack_codes,
     pack_exl2,
+    pack_mxfp4,
     packed_nbytes,
     stack,
     stored_bits,
 )
+from inkling.engine.mxfp4 import Mxfp4Matrix
+from tests.unit.gpu.models import random_mxfp4
 
 
 def exl2(
@@ -82,10 +89,66 @@ def test_stacked_experts_keep_their_own_permutation() -> None:
     assert torch.equal(dequantize(packed), want)
 
 
+def test_values_are_mxfp4s() -> None:
+    """Every nibble under every exponent there can be, the smallest subnormal in fp32 among them."""
+    exponents = torch.arange(129, dtype=torch.uint8).repeat(8, 1)
+    pairs = torch.arange(256, dtype=torch.uint8).view(16, 16)
+    blocks = pairs[torch.randint(0, 16, (8, 129), generator=torch.Generator().manual_seed(0))]
+    matrix = mxfp4.parse("w", blocks, exponents, 129 * 32, 8)
+    assert can_pack(matrix)
+    assert torch.equal(dequantize(pack_mxfp4([matrix])), mxfp4.dequantize(matrix))
+
+
+def test_mxfp4_side_by_side_and_stacked() -> None:
+    generator = torch.Generator().manual_seed(0)
+    parts = [random_mxfp4(96, columns, generator) for columns in (16, 40, 16)]
+    wide = pack_mxfp4(parts)
+    want = torch.cat([mxfp4.dequantize(part) for part in parts], 1)
+    assert torch.equal(dequantize(wide), want)
+    experts = stack([pack_mxfp4([part]) for part in (parts[0], parts[2])])
+    want = torch.stack([mxfp4.dequantize(part) for part in (parts[0], parts[2])])
+    assert torch.equal(dequantize(experts), want)
+    assert wide.nbytes == packed_nbytes(MXFP4, 96, 72) == 96 * 72 * 17 // 32
+
+
+def test_mxfp4_that_the_kernels_could_not_scale_is_not_packed() -> None:
+    matrix = random_mxfp4(64, 16, torch.Generator().manual_seed(0))
+    matrix.scales[3, 1] = 129
+    assert not can_pack(matrix)
+    assert not can_pack(Mxfp4Matrix(matrix.blocks[4:], matrix.scales[4:]))
+
+
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_bytes_are_as_computed(bits: int) -> None:
     packed = pack_exl2([exl2(96, 24, bits)], bits)
     assert packed.nbytes == packed_nbytes(bits, 96, 24)
+
+
+@given(
+    bits=st.sampled_from(WIDTHS),
+    groups=st.integers(1, 3),
+    tiles=st.integers(1, 3),
+    seed=st.integers(0, 1 << 30),
+)
+def test_no_code_is_lost(bits: int, groups: int, tiles: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shape = 32 * groups, 8 * tiles
+    codes = torch.randint(0, 1 << bits, shape, dtype=torch.uint8, generator=generator)
+    words, high = pack_codes(codes, bits)
+    assert words.shape[-1] + high.shape[-1] == bits
+    assert torch.equal(unpack_codes(words, high if high.shape[-1] else None, bits), codes)
+
+
+def test_four_neighbours_of_mxfp4_are_rows_that_are_multiplied_together() -> None:
+    """What the fused kernel relies on: nibble 4 p + b of word J is row 8 J + 2 b + p."""
+    matrix = random_mxfp4(32, 8, torch.Generator().manual_seed(0))
+    words, codes = pack_blocks(matrix.blocks).long(), mxfp4.nibbles(matrix)
+    for column in range(8):
+        for at in range(4):
+            for pair in range(2):
+                nibbles = words[0, 0, column, at] >> (16 * pair)
+                got = [int(nibbles >> (4 * byte)) & 15 for byte in range(4)]
+                assert got == codes[column, 8 * at + pair : 8 * at + pair + 8 : 2].tolist()
 
 
 @pytest.mark.parametrize("bits", [5, 6])

@@ -1,6 +1,6 @@
 """What lies in video memory is what the reference computes with, and broken folders say how."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from torch import Tensor
 from inkling.engine.exl2 import load_checkpoint, quantize, write_checkpoint
 from inkling.engine.exl2.write import Recipe
 from inkling.engine.gpu import upload
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.layout import Matrix, Packed, Plain, dequantize
 from inkling.engine.gpu.load import load_gpu_weights
 from inkling.engine.gpu.upload import Uploads
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.errors import CheckpointError
+from tests.unit.gpu.models import random_mxfp4
 from tests.unit.model.gpt_oss_cases import transformers_model
 from tests.unit.model.test_checkpoint import CONFIG, FAULTS, RECIPE, rewrite, shard
 
@@ -99,6 +101,29 @@ def make_plain(folder: Path, name: str, weight: Tensor) -> None:
     rewrite(folder, change)
 
 
+def make_mxfp4(folder: Path, names: Sequence[str], scale: int | None = None) -> None:
+    """Give matrices of a written checkpoint as MXFP4, of other values; `scale` of all blocks."""
+    generator = torch.Generator().manual_seed(0)
+
+    def change(tensors: dict[str, Tensor]) -> None:
+        for name in names:
+            columns = tensors[f"{name}.q_weight"].shape[1]
+            rows = CONFIG["hidden_size" if name.endswith("gate_up_proj") else "intermediate_size"]
+            matrix = random_mxfp4(rows, columns, generator)
+            for part in ("q_weight", "q_scale", "q_scale_max", "q_groups"):
+                del tensors[f"{name}.{part}"]
+            if scale is not None:
+                matrix.scales.fill_(scale)
+            tensors[f"{name}.blocks"] = matrix.blocks
+            tensors[f"{name}.scales"] = matrix.scales
+
+    rewrite(folder, change)
+
+
+def experts(part: str) -> list[str]:
+    return [f"{LAYER}.mlp.experts.{index}.{part}" for index in range(CONFIG["num_local_experts"])]
+
+
 def permute(folder: Path, seeds: Mapping[str, int]) -> None:
     """Say of some matrices that their rows are stored in another order."""
 
@@ -151,6 +176,30 @@ def test_one_plain_expert_makes_all_of_its_layer_plain(
     assert isinstance(weights.layers[1].down, Plain)
 
 
+def test_experts_as_published_stay_as_they_are(folder: Path) -> None:
+    make_mxfp4(folder, experts("gate_up_proj") + experts("down_proj"))
+    layer = load(folder).layers[1]
+    for matrix in (layer.gate_up, layer.down):
+        assert isinstance(matrix, Packed) and matrix.bits == MXFP4
+
+
+def test_mxfp4_beside_other_experts_makes_their_layer_plain(folder: Path) -> None:
+    make_mxfp4(folder, experts("down_proj")[1:3])
+    layer = load(folder).layers[1]
+    assert isinstance(layer.gate_up, Packed) and isinstance(layer.down, Plain)
+
+
+def test_mxfp4_with_large_scales_is_plain_up_to_what_fp16_has(folder: Path) -> None:
+    make_mxfp4(folder, experts("down_proj"), scale=127 + 13)
+    assert isinstance(load(folder).layers[1].down, Plain)
+
+
+def test_mxfp4_beyond_fp16(folder: Path) -> None:
+    make_mxfp4(folder, experts("down_proj"), scale=127 + 14)
+    with pytest.raises(CheckpointError, match=f"The matrix {experts('down_proj')[0]} holds values"):
+        load_gpu_weights(folder, CPU)
+
+
 def test_one_plain_part_makes_q_k_and_v_plain(folder: Path, state: dict[str, Tensor]) -> None:
     make_plain(folder, V, state[f"{V}.weight"].t())
     assert isinstance(load(folder).layers[1].qkv, Plain)
@@ -193,9 +242,10 @@ def test_columns_that_are_no_multiple_of_8(tmp_path: Path, state: dict[str, Tens
 
 def test_plain_weights_beyond_fp16(tmp_path: Path, state: dict[str, Tensor]) -> None:
     write_checkpoint(tmp_path, CONFIG, state, {})
-    name = "model.layers.0.self_attn.o_proj.weight"
-    rewrite(tmp_path, lambda tensors: tensors.update({name: tensors[name].float() * 1e6}))
-    with pytest.raises(CheckpointError, match=f"The tensor {name} holds values beyond fp16"):
+    name = "model.layers.0.self_attn.o_proj"
+    weight = state[f"{name}.weight"] * 1e6
+    rewrite(tmp_path, lambda tensors: tensors.update({f"{name}.weight": weight}))
+    with pytest.raises(CheckpointError, match=f"The matrix {name} holds values beyond fp16"):
         load_gpu_weights(tmp_path, CPU)
 
 

@@ -17,7 +17,7 @@ from inkling.engine.gpu.synthetic import GPT_OSS_20B
 from inkling.engine.gpu.synthetic import RECIPES as SYNTHETIC
 from inkling.engine.model.paged_kv import PagedKV
 from inkling.errors import TooLarge
-from tests.unit.gpu.test_load import EXPERT, LAYER, V, make_plain, permute
+from tests.unit.gpu.test_load import EXPERT, LAYER, V, experts, make_mxfp4, make_plain, permute
 from tests.unit.model.gpt_oss_cases import transformers_model
 from tests.unit.model.test_checkpoint import CONFIG, RECIPE
 
@@ -51,13 +51,14 @@ def test_weights_are_counted_to_the_byte(tmp_path: Path, recipe: Recipe, is_tied
     assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
 
 
-def test_orders_of_rows_and_plain_parts_are_counted(tmp_path: Path) -> None:
+def test_orders_of_rows_and_other_formats_are_counted(tmp_path: Path) -> None:
     state = transformers_model(CONFIG, seed=0).state_dict()
     write_checkpoint(tmp_path, CONFIG, state, RECIPE)
     permute(tmp_path, {EXPERT: 1, **{f"{LAYER}.self_attn.{part}_proj": 2 for part in "qkv"}})
     assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
     write_checkpoint(tmp_path, CONFIG, state, RECIPE)
     make_plain(tmp_path, V, state[f"{V}.weight"].t())
+    make_mxfp4(tmp_path, [*experts("gate_up_proj"), *experts("down_proj")[1:]])
     assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
 
 
@@ -68,13 +69,11 @@ def test_the_kv_cache_is_counted_in_whole_pages(tmp_path: Path) -> None:
     assert needed(tmp_path, 1025, 16).kv_per_token == kv.bytes_per_token
 
 
-@pytest.mark.parametrize(
-    ("name", "recipe"), [("exact", "exact"), ("balanced", "balanced"), ("small", "four")]
-)
-def test_the_sizes_we_name_are_those_of_the_layout(name: str, recipe: str) -> None:
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_sizes_we_name_are_those_of_the_layout(name: str) -> None:
     config = GPT_OSS_20B
     hidden, inner, vocab = config.hidden_size, config.intermediate_size, config.vocab_size
-    bits = {kind: width for kind, (width, _) in SYNTHETIC[recipe].items()}
+    bits = {kind: width for kind, (width, _) in SYNTHETIC[name].items()}
     layer = (
         packed_nbytes(bits["attention"], hidden, 5120)
         + packed_nbytes(bits["attention"], 4096, hidden)
@@ -101,13 +100,14 @@ def need(weights: float, kv: float = 0.75, workspace: float = 0.75) -> Need:
             [
                 "lower engine.kv_tokens (and engine.context_len, if set) to 9216",
                 "end other programs that use the GPU",
-                'take gpt-oss-20b in the recipe "small" (11.3 GiB of weights)',
+                'take gpt-oss-20b in the recipe "native" (11.5 GiB of weights)',
             ],
         ),
-        (16.1, 15.5, 15.6, ['take gpt-oss-20b in the recipe "balanced" (13.8 GiB of weights)']),
+        (16.3, 15.5, 15.6, ['take gpt-oss-20b in the recipe "balanced" (13.8 GiB of weights)']),
+        (11.5, 11.7, 12.0, ['take gpt-oss-20b in the recipe "small" (10.0 GiB of weights)']),
         (13.8, 7.5, 8.0, ["unset engine.model to use the demo model"]),
     ],
-    ids=["a little too large", "too large for the GPU", "nothing helps"],
+    ids=["a little too large", "too large for 16 GB", "too large for 12 GB", "nothing helps"],
 )
 def test_what_does_not_fit_says_what_would(
     weights: float, free: float, total: float, cures: list[str]

@@ -31,6 +31,14 @@ class DoneAtOnce:
     def synchronize(self) -> None: ...
 
 
+class NoGraphs:
+    """A CPU has none: every long pass runs eagerly."""
+
+    most_tokens = 0
+
+    def __init__(self, *_: object) -> None: ...
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where compiled kernels are kept."""
@@ -51,7 +59,7 @@ def model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Any]:
     emulated: Any = EmulatedStep(TINY, weights, 16, folder)
     emulated.most_rows = 8
     monkeypatch.setattr(module, "StepPass", lambda *_: emulated)
-    monkeypatch.setattr(module, "WARM_SIZES", ())
+    monkeypatch.setattr(module, "GraphedPass", NoGraphs)
     monkeypatch.setattr(torch, "empty", pageable)
     monkeypatch.setattr(torch.cuda, "Event", DoneAtOnce)
     monkeypatch.setattr(torch.cuda, "current_stream", DoneAtOnce)

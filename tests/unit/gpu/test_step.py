@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.nvrtc import KernelError, compile_kernel
 from inkling.engine.gpu.step import Shape, Unsupported, constants
 from inkling.engine.gpu.weights import GpuWeights
@@ -87,6 +88,8 @@ def test_logits_are_the_references(folder: Path, is_permuted: bool) -> None:
         {"attention": 4, "experts": 8, "head": 5},
         {"attention": 8, "experts": 6, "head": 4},
         {"attention": 5, "experts": 4, "head": 8},
+        {"attention": 3, "experts": MXFP4, "head": 3},
+        {"attention": MXFP4, "experts": 3, "down": 4, "head": MXFP4},
     ],
     ids=str,
 )

@@ -8,6 +8,7 @@ import torch
 
 from inkling.engine.exl2.tensors import INDEX
 from inkling.engine.exl2.write import Recipe
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.layout import Packed
 from inkling.engine.gpu.load import load_gpu_weights
 from inkling.engine.gpu.synthetic import (
@@ -60,13 +61,14 @@ def test_weights_are_made_as_they_would_be_loaded(tmp_path: Path, recipe: str) -
     assert [(tensor.shape, tensor.dtype) for tensor in tensors_of(made)] == want
 
 
-@pytest.mark.parametrize("bits", [4, 5, 6, 8])
+@pytest.mark.parametrize("bits", [3, 4, 5, 6, 8, MXFP4])
 def test_values_have_the_spread_of_real_ones(bits: int) -> None:
     weights = synthetic_weights(CONFIG, CPU, {"gate_up": bits, "head": bits}, seed=0)
     for matrix in (weights.layers[0].gate_up, weights.head, weights.layers[0].down):
         assert 0.02 < values(matrix).std() < 0.04
     assert isinstance(weights.head, Packed)
-    assert set(weights.head.steps.flatten().tolist()) == set(range(5, 16))
+    steps = range(119, 122) if bits == MXFP4 else range(5, 16)
+    assert set(weights.head.steps.flatten().tolist()) == set(steps)
 
 
 def test_one_seed_gives_one_model(tmp_path: Path) -> None:

@@ -9,10 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from inkling.engine import mxfp4
+from inkling.engine.gpu.codes import MXFP4
+from inkling.engine.gpu.layout import pack_mxfp4
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
-from tests.unit.gpu.models import BALANCED, TINY, random_weights, reference, with_window
+from tests.unit.gpu.models import (
+    BALANCED,
+    TINY,
+    random_mxfp4,
+    random_weights,
+    reference,
+    with_window,
+)
 from tests.unit.model.gpt_oss_cases import tokens
 
 if TYPE_CHECKING:
@@ -155,12 +165,22 @@ def test_windows(window: int) -> None:
     case.check(prompt[33:], 33)
 
 
-@pytest.mark.parametrize("bits", [4, 5, 6, 8, 16])
+@pytest.mark.parametrize("bits", [MXFP4, 3, 4, 5, 6, 8, 16])
 def test_widths(bits: int) -> None:
     case = Case(ONE_LAYER, dict.fromkeys(BALANCED, bits))
     prompt = tokens(24)
     case.check(prompt[:20], 0)
     case.check(prompt[20:], 20)
+
+
+def test_mxfp4_of_any_exponent_is_its_nearest_in_fp16() -> None:
+    from inkling.engine.gpu.kernels.dense import dense
+
+    matrix = random_mxfp4(128, 64, torch.Generator().manual_seed(0))
+    scales = matrix.scales.flatten()
+    scales[:129] = torch.arange(129, dtype=torch.uint8)
+    got = dense(torch.eye(128, dtype=torch.float16, device=DEVICE), moved(pack_mxfp4([matrix])))
+    assert torch.equal(got.cpu(), mxfp4.dequantize(matrix).half().float())
 
 
 @pytest.mark.parametrize("bits", [5, 8])
@@ -228,14 +248,19 @@ def graphed(small: Case) -> "GraphedPass":
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("count", [*range(1, 9), 16, 20, 40])
 def test_a_graph_gives_the_same_bits(small: Case, graphed: "GraphedPass", count: int) -> None:
+    from inkling.engine.gpu.triton_pass import BUCKETS
+
     prompt = tokens(40 + count)
     small.run(prompt[:40], 0, 1)
-    want = small.run(prompt[40:], 40, count)
+    padding = next(bucket for bucket in BUCKETS if bucket >= count) - count
+    ids, start, rows = (
+        torch.tensor(values, dtype=torch.int32, device=DEVICE)
+        for values in ([*prompt[40:], *[0] * padding], [40], [count])
+    )
+    table = torch.tensor(PAGES, dtype=torch.int32, device=DEVICE)
+    want = small.model.forward(ids, start, table, small.kv, padding + count, rows)[:count]
     small.run(tokens(8, seed=3), 40, 1)
-    start = torch.tensor([40], dtype=torch.int32)
-    table = torch.tensor(PAGES, dtype=torch.int32)
-    ids = torch.tensor(prompt[40:], dtype=torch.int32)
-    assert torch.equal(graphed.forward(ids, start, table, count), want)
-    assert torch.equal(graphed.forward(ids, start, table, 1), want[-1:])
+    assert torch.equal(graphed.forward(prompt[40:], 40, table, count), want)
+    assert torch.equal(graphed.forward(prompt[40:], 40, table, 1), want[-1:])

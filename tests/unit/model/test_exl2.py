@@ -1,5 +1,7 @@
 """EXL2 matrices: reading is exact, writing is as good as rounding allows, faults are named."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +13,9 @@ from inkling.engine.exl2.format import BIT_WIDTHS, parse
 from inkling.engine.exl2.quantize import pack, quantize
 from inkling.errors import CheckpointError
 from tests.unit.model.exl2_oracle import dequantized, random_matrix
+
+# The package exports a function by this module's name.
+quantizing = import_module("inkling.engine.exl2.quantize")
 
 
 def read(tensors: dict[str, Tensor], num_rows: int) -> Tensor:
@@ -115,6 +120,47 @@ def test_quantized_weights_are_as_near_as_their_scales_allow(
     assert (error <= scales / 2 + rounding)[is_inside].all()
     nearest_end = torch.where(weight < 0, lowest, highest)
     assert ((result.float() - nearest_end).abs() <= rounding)[~is_inside].all()
+
+
+@pytest.mark.parametrize("group_size", [32, 128])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("num_columns", [24, 264])
+def test_slices_and_layout_do_not_show(
+    group_size: int, dtype: torch.dtype, num_columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bits whether searched at once or in parts, from either layout of the weights."""
+    weight = weights(224, num_columns).to(dtype)
+    whole = quantize(weight, 5, group_size)
+    for size in (1, group_size * 96):
+        monkeypatch.setattr(quantizing, "_SEARCH_SIZE", size)
+        for source in (weight, weight.t().contiguous().t()):
+            parts = quantize(source, 5, group_size)
+            assert all(torch.equal(parts[name], whole[name]) for name in whole)
+            assert all(tensor.is_contiguous() for tensor in parts.values())
+
+
+def test_columns_add_up_the_same_in_slices() -> None:
+    """What the search rests on, for its choices not to depend on how a matrix was sliced."""
+    step = quantizing._COLUMN_STEP
+    x = torch.rand(2, 128, 20 * step + 8, generator=torch.Generator().manual_seed(0))
+    parts = [part.contiguous().sum(1) for part in torch.split(x, 3 * step, -1)]
+    assert torch.equal(torch.cat(parts, 1), x.sum(1))
+
+
+def test_dequantizing_in_parts_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [(6, 64)] * 3 + [(5, 64)] * 2 + [(5, 32)]
+    tensors = random_matrix(groups, 16, seed=0, is_permuted=True)
+    whole = read(tensors, 352)
+    monkeypatch.setattr("inkling.engine.exl2.dequant._AT_ONCE", 2 * 64 * 16)
+    assert torch.equal(read(tensors, 352), whole)
+
+
+@pytest.mark.parametrize("bits", [5, 6])
+def test_codes_packed_in_pairs_are_packed_all_the_same(bits: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 1 << bits, (96, 8), generator=generator)
+    pairs = (codes[::2] | (codes[1::2] << bits)).to(torch.int16)
+    assert torch.equal(pack(pairs, 2 * bits), pack(codes.to(torch.uint8), bits))
 
 
 def test_more_bits_are_nearer() -> None:

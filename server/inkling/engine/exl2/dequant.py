@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 
 from inkling.engine.exl2.format import Exl2Matrix, Group
+from inkling.engine.exl2.slices import values_at_once
+
+# Values dequantized at a time on a CPU: bounds the memory beside the result, and suits the cache.
+_AT_ONCE = 1 << 20
 
 
 def dequantize(matrix: Exl2Matrix) -> Tensor:
@@ -22,14 +26,18 @@ def dequantize(matrix: Exl2Matrix) -> Tensor:
         matrix.groups, lambda group: (group.bits, group.num_rows)
     ):
         run: list[Group] = list(same)
-        words = matrix.q_weight[run[0].first_word : run[-1].last_word]
-        codes = unpack(words, bits).view(len(run), num_rows, -1)
-        # int8 holds a code less its zero point; torch promotes the product of int8 and fp16 to
-        # fp16, rounded once.
-        values = (codes - (1 << (bits - 1))).to(torch.int8) * scales[index : index + len(run), None]
-        first = run[0].first_row
-        out[first : first + len(run) * num_rows] = values.flatten(0, 1)
-        index += len(run)
+        size = values_at_once(out.device, _AT_ONCE)
+        at_once = max(1, size // (num_rows * matrix.out_features))
+        for first in range(0, len(run), at_once):
+            part = run[first : first + at_once]
+            words = matrix.q_weight[part[0].first_word : part[-1].last_word]
+            codes = unpack(words, bits).view(len(part), num_rows, -1)
+            # int8 holds a code less its zero point; torch promotes the product of int8 and fp16 to
+            # fp16, rounded once.
+            values = out[part[0].first_row : part[-1].first_row + num_rows].view_as(codes)
+            zeroed = (codes - (1 << (bits - 1))).to(torch.int8)
+            torch.mul(zeroed, scales[index : index + len(part), None], out=values)
+            index += len(part)
     return out if matrix.q_invperm is None else out[matrix.q_invperm.long()]
 
 

@@ -1,10 +1,11 @@
-"""A checkpoint folder as the reference model: EXL2 matrices dequantized, plain tensors converted."""
+"""A checkpoint folder as the reference model: matrices dequantized, plain tensors converted."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from inkling.engine import mxfp4
 from inkling.engine.exl2.dequant import dequantize
 from inkling.engine.exl2.format import Exl2Matrix
 from inkling.engine.exl2.names import LayerNames, Linear, Vector, model_names
@@ -13,6 +14,7 @@ from inkling.engine.exl2.tensors import TensorFiles
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.reference import GptOss
 from inkling.engine.model.weights import LayerWeights, Weights
+from inkling.engine.mxfp4 import Mxfp4Matrix
 
 
 def load_checkpoint(
@@ -20,7 +22,7 @@ def load_checkpoint(
 ) -> GptOss:
     """Load `config.json` and the safetensors files of `folder` as the reference model.
 
-    Any matrix may be EXL2 or plain (fp16, bf16, fp32). Takes `dtype` for every weight, so a
+    Any matrix may be EXL2, MXFP4 or plain (fp16, bf16, fp32). Takes `dtype` for every weight, so a
     model needs 4 bytes a parameter in fp32, however few bits it has on disk.
 
     Raises CheckpointError, naming the file or tensor, for all that cannot be used: files missing
@@ -75,6 +77,8 @@ class _Loader:
         matrix = read_matrix(self._files, linear)
         if isinstance(matrix, Exl2Matrix):
             return dequantize(matrix).to(self._device, self._dtype)
+        if isinstance(matrix, Mxfp4Matrix):
+            return mxfp4.dequantize(matrix).to(self._device, self._dtype)
         return matrix.to(self._device, self._dtype).t().contiguous()
 
 

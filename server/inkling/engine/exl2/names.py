@@ -15,7 +15,8 @@ class Vector:
 
 @dataclass(frozen=True)
 class Linear:
-    """A matrix: EXL2 tensors `name.q_weight`, ..., or `name.weight` `[out, in]`."""
+    """A matrix: EXL2's tensors `name.q_weight`, ..., MXFP4's `name.blocks` and `name.scales`, or
+    `name.weight` `[out, in]`."""
 
     name: str
     in_features: int

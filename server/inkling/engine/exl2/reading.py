@@ -5,6 +5,8 @@ from torch import Tensor
 from inkling.engine.exl2.format import OPTIONAL, REQUIRED, Exl2Matrix, parse
 from inkling.engine.exl2.names import Linear, Vector
 from inkling.engine.exl2.tensors import TensorFiles
+from inkling.engine.mxfp4 import Mxfp4Matrix
+from inkling.engine.mxfp4 import parse as parse_mxfp4
 
 
 def read_vector(files: TensorFiles, vector: Vector) -> Tensor:
@@ -15,12 +17,15 @@ def read_vector(files: TensorFiles, vector: Vector) -> Tensor:
     return files.read_plain(vector.name, (vector.size,))
 
 
-def read_matrix(files: TensorFiles, linear: Linear) -> Exl2Matrix | Tensor:
-    """The matrix as EXL2, or a plain one `[out, in]` as stored: fp16, bf16 or fp32.
+def read_matrix(files: TensorFiles, linear: Linear) -> Exl2Matrix | Mxfp4Matrix | Tensor:
+    """The matrix as EXL2, as MXFP4, or a plain one `[out, in]` as stored: fp16, bf16 or fp32.
 
-    Raises CheckpointError as `read_vector` and `format.parse` do.
+    Raises CheckpointError as `read_vector` and the formats' `parse` do.
     """
     name = linear.name
+    if f"{name}.blocks" in files:
+        blocks, scales = files.read(f"{name}.blocks"), files.read(f"{name}.scales")
+        return parse_mxfp4(name, blocks, scales, linear.in_features, linear.out_features)
     if f"{name}.q_weight" not in files:
         return files.read_plain(f"{name}.weight", (linear.out_features, linear.in_features))
     parts = {

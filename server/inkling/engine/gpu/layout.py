@@ -1,27 +1,21 @@
-"""How matrices lie in video memory: EXL2's values, ordered for kernels that stream them.
+"""How matrices lie in video memory: the checkpoint's values, ordered for kernels that stream them.
 
 A matrix `[in, out]` is cut into tiles of 8 columns. Within a tile the groups of 32 rows follow one
 another, and within a group each of the 8 columns has its 32 codes together, so that a warp reads 4
-groups of a tile as one run of memory. Codes of 5 and 6 bits are split into a plane of nibbles and
-one of the high bits; codes of 8 bits are whole bytes.
+groups of a tile as one run of memory. How codes become words is told in `codes`.
 
-    words       int32  [out / 8, groups, 8, 4 or 8]    nibbles (4, 5, 6 bits) or bytes (8 bits)
-    high        int32  [out / 8, groups, 8, bits - 4]  high bits (5 and 6 bits only)
-    steps       uint8  [out / 8, groups, 8]            EXL2's s, 0 to 15
-    scale_max   fp16   [out / 8, groups]               EXL2's q_scale_max / 256
+    words       int32  [out / 8, groups, 8, 3, 4 or 8]  codes, or their lower bits
+    high        int32  [out / 8, groups, 8, 1 or 2]     higher bits (5 and 6 bits only)
+    steps       uint8  [out / 8, groups, 8]             EXL2's s, 0 to 15; MXFP4's exponent + 127
+    scale_max   fp16   [out / 8, groups]                EXL2's q_scale_max / 256; MXFP4 has none
 
-Matrices of several experts have one more dimension in front. A value is
+Matrices of several experts have one more dimension in front. A value of EXL2 is
 
     (code - 2**(bits - 1)) * fp16((steps + 1)**2 * scale_max)
 
-with the product of the scale rounded to fp16, which is EXL2's own arithmetic: the layout loses
-nothing. A group of fewer bits than the matrix is stored at the matrix's width, its codes moved so
-that the values stay the same.
-
-Nibble j of word J is row 8 J + j. Of a byte matrix, byte b of word 2 J + p is row 8 J + 2 b + p. The
-high bits are placed so that one shift and one mask bring those of four rows 8 J + 2 b + p (b = 0 to
-3) above their nibbles: the bit of 5-bit codes lies at 8 b + 2 J + p, the two of 6-bit codes in word
-J // 2 at 8 b + 2 ((2 J + p) % 4).
+with the product of the scale rounded to fp16, which is EXL2's own arithmetic; one of MXFP4 is
+`E2M1[code] * 2**(steps - 127)`. The layout loses nothing. A group of fewer bits than the matrix is
+stored at the matrix's width, its codes moved so that the values stay the same.
 """
 
 from collections.abc import Sequence
@@ -33,24 +27,34 @@ from torch import Tensor
 
 from inkling.engine.exl2.dequant import unpack
 from inkling.engine.exl2.format import Exl2Matrix
+from inkling.engine.gpu.codes import (
+    GROUP,
+    MXFP4,
+    PLANES,
+    TILE,
+    pack_blocks,
+    pack_codes,
+    unpack_codes,
+)
+from inkling.engine.mxfp4 import BIAS, E2M1, Mxfp4Matrix
 
-TILE = 8  # columns
-GROUP = 32  # rows that share a scale
-WIDTHS = (4, 5, 6, 8)  # bits a code can take here
+WIDTHS = (3, 4, 5, 6, 8)  # bits a code of EXL2 can take here
+# The largest exponent of MXFP4: up to there fp16, in which Triton's kernels scale, has the scale.
+_MOST_EXPONENT = 1
 # Columns packed at a time: bounds what packing needs beside its result.
 _COLUMNS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
 class Packed:
-    """One quantized matrix, or one of each expert. `perm` int16 `[.., in]` (None: as they come)
-    says which input feature the stored row k multiplies."""
+    """One quantized matrix, or one of each expert. `bits`: one of WIDTHS, or MXFP4. `perm` int16
+    `[.., in]` (None: as they come) says which input feature the stored row k multiplies."""
 
     bits: int
     words: Tensor
     high: Tensor | None
     steps: Tensor
-    scale_max: Tensor
+    scale_max: Tensor | None
     perm: Tensor | None
 
     @property
@@ -85,18 +89,34 @@ class Plain:
 
 
 Matrix = Packed | Plain
+# As checkpoints have them.
+Quantized = Exl2Matrix | Mxfp4Matrix
 
 
 def packed_nbytes(bits: int, in_features: int, out_features: int) -> int:
-    """Bytes of a packed matrix of `bits` (one of WIDTHS), without a permutation."""
+    """Bytes of a packed matrix of `bits` (one of WIDTHS, or MXFP4), without a permutation."""
     groups = in_features // GROUP
-    return groups * out_features * (4 * bits + 1) + groups * (out_features // TILE) * 2
+    scale_max = 0 if bits == MXFP4 else groups * (out_features // TILE) * 2
+    return groups * out_features * (4 * sum(PLANES[bits]) + 1) + scale_max
 
 
 def stored_bits(matrix: Exl2Matrix) -> int:
     """The width that holds every group of a matrix: of WIDTHS."""
     widest = max(group.bits for group in matrix.groups)
     return next(bits for bits in WIDTHS if bits >= widest)
+
+
+def pack(matrices: Sequence[Quantized], bits: int) -> Packed:
+    """Matrices of one format: `pack_exl2`, or with `bits` MXFP4 `pack_mxfp4`."""
+    if bits == MXFP4:
+        return pack_mxfp4([matrix for matrix in matrices if isinstance(matrix, Mxfp4Matrix)])
+    return pack_exl2([matrix for matrix in matrices if isinstance(matrix, Exl2Matrix)], bits)
+
+
+def can_pack(matrix: Mxfp4Matrix) -> bool:
+    """Whether the layout takes a matrix as it is: whole tiles, and no weight above 12."""
+    largest = int(matrix.scales.max()) - BIAS
+    return matrix.out_features % TILE == 0 and largest <= _MOST_EXPONENT
 
 
 def pack_exl2(matrices: Sequence[Exl2Matrix], bits: int) -> Packed:
@@ -116,7 +136,20 @@ def pack_exl2(matrices: Sequence[Exl2Matrix], bits: int) -> Packed:
     if first.q_invperm is not None:
         perm = first.q_invperm.long().argsort().to(torch.int16)
     words, high, steps, scale_max = (torch.cat(same) for same in zip(*parts, strict=True))
-    return Packed(bits, words, high if bits in (5, 6) else None, steps, scale_max, perm)
+    return Packed(bits, words, high if PLANES[bits][1] else None, steps, scale_max, perm)
+
+
+def pack_mxfp4(matrices: Sequence[Mxfp4Matrix]) -> Packed:
+    """One or several MXFP4 matrices, for which `can_pack` holds, side by side as one.
+
+    Works on the device of the matrices' tensors.
+    """
+    words = torch.cat([pack_blocks(matrix.blocks) for matrix in matrices])
+    scales = torch.cat([matrix.scales for matrix in matrices])
+    steps = (
+        torch.unflatten(scales, 0, (-1, TILE)).transpose(1, 2).contiguous()
+    )  # [tile, groups, column]
+    return Packed(MXFP4, words, high=None, steps=steps, scale_max=None, perm=None)
 
 
 def stack(matrices: Sequence[Packed]) -> Packed:
@@ -140,7 +173,7 @@ def empty_stack(
     """Memory for `count` matrices of `shape` (in, out) as `stack` makes them, for `put` to fill."""
     in_features, out_features = shape
     groups = count, out_features // TILE, in_features // GROUP
-    num_words, num_high = (8, 0) if bits == 8 else (4, bits - 4)
+    num_words, num_high = PLANES[bits]
 
     def empty(dtype: torch.dtype, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
@@ -150,7 +183,7 @@ def empty_stack(
         words=empty(torch.int32, *groups, TILE, num_words),
         high=empty(torch.int32, *groups, TILE, num_high) if num_high else None,
         steps=empty(torch.uint8, *groups, TILE),
-        scale_max=empty(torch.float16, *groups),
+        scale_max=None if bits == MXFP4 else empty(torch.float16, *groups),
         perm=empty(torch.int16, count, in_features) if is_permuted else None,
     )
 
@@ -164,86 +197,34 @@ def put(stack: Packed, index: int, matrix: Packed) -> None:
     if stack.high is not None and matrix.high is not None:
         stack.high[index] = matrix.high
     stack.steps[index] = matrix.steps
-    stack.scale_max[index] = matrix.scale_max
+    if stack.scale_max is not None and matrix.scale_max is not None:
+        stack.scale_max[index] = matrix.scale_max
     if stack.perm is not None:
         stack.perm[index] = _identity(matrix) if matrix.perm is None else matrix.perm
     elif matrix.perm is not None:
         raise ValueError("a stack without permutations cannot hold a permuted matrix")
 
 
-def pack_codes(codes: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """`words` and `high` of codes uint8 `[in, out]`; `high` has no last entries at 4 and 8 bits."""
-    num_rows, num_columns = codes.shape
-    # [tile, group, column, J, b, p]: row 8 J + 2 b + p of each group
-    blocks = codes.view(num_rows // GROUP, 4, 4, 2, num_columns // TILE, TILE)
-    blocks = blocks.permute(4, 0, 5, 1, 2, 3).contiguous()
-    # All shifts stay within a byte, so bytes are all that is computed with, and b is the byte.
-    if bits == 8:
-        words = _as_words(blocks.transpose(-2, -1))
-    else:
-        low = blocks & 15
-        words = _as_words(low[..., 0] | (low[..., 1] << 4))
-    above = (blocks >> 4).transpose(-3, -2)  # [.., b, J, p]
-    if bits == 5:
-        high = _as_words(_merge(above.flatten(-2), 1))
-    elif bits == 6:
-        of_word = (
-            torch.unflatten(above, -2, (2, 2)).flatten(-2).transpose(-3, -2)
-        )  # [.., J // 2, b, 4]
-        high = _as_words(_merge(of_word, 2))
-    else:
-        high = words.new_empty((*words.shape[:-1], 0))
-    return words, high
-
-
-def _merge(parts: Tensor, width: int) -> Tensor:
-    """Bytes `[..]` of the last dimension's parts, `width` bits each, the first in the lowest."""
-    shifts = torch.arange(0, parts.shape[-1] * width, width, dtype=torch.uint8, device=parts.device)
-    return (parts << shifts).sum(-1, dtype=torch.uint8)
-
-
-def _as_words(parts: Tensor) -> Tensor:
-    """int32 `[tile, group, column, word]` of bytes `[tile, group, column, .., 4]`."""
-    return parts.flatten(3).contiguous().view(torch.int32)
-
-
-def unpack_codes(matrix: Packed) -> Tensor:
-    """Codes uint8 `[.., in, out]`: what `pack_codes` was given."""
-    shift = torch.arange(0, 32, 4, device=matrix.words.device)
-    byte = torch.arange(4, device=matrix.words.device)
-    pair = torch.arange(2, device=matrix.words.device)
-    words = matrix.words.long()
-    if matrix.bits == 8:
-        rows = (torch.unflatten(words, -1, (4, 1, 2)) >> (8 * byte)[:, None]) & 255
-    else:
-        rows = torch.unflatten((words[..., None] >> shift) & 15, -1, (4, 2))
-    if matrix.high is not None:
-        high = matrix.high.long()
-        order = 2 * byte[:, None, None] + pair
-        if matrix.bits == 5:
-            above = (high[..., None, None] >> (8 * byte[:, None] + order)) & 1
-        else:
-            both = high.repeat_interleave(2, -1)[..., None, None]
-            above = (both >> (8 * byte[:, None] + 2 * (order % 4))) & 3
-        rows = rows | (above << 4)
-    # [.., tile, group, column, J, b, p] to [.., group, J, b, p, tile, column]
-    lead = list(range(rows.dim() - 6))
-    at = [len(lead) + axis for axis in (1, 3, 4, 5, 0, 2)]
-    rows = rows.permute(*lead, *at).to(torch.uint8)
-    return rows.reshape(*matrix.steps.shape[:-3], matrix.in_features, matrix.out_features)
-
-
 def dequantize(matrix: Packed) -> Tensor:
-    """The fp16 matrix `[.., in, out]` in the order of the input features. For tests and checks."""
+    """The matrix `[.., in, out]` in the order of the input features: fp16, of MXFP4 fp32. For tests
+    and checks."""
+    codes = unpack_codes(matrix.words, matrix.high, matrix.bits).int()
+    if matrix.scale_max is None:
+        exponents = _by_rows(matrix.steps.int() - BIAS)
+        return torch.ldexp(torch.tensor(E2M1, device=codes.device)[codes], exponents)
     steps = matrix.steps.int() + 1
     scale = (steps * steps).half() * matrix.scale_max[..., None]  # [.., tile, group, column]
-    scale = scale.transpose(-3, -2).flatten(-2).repeat_interleave(GROUP, -2)
-    values = (unpack_codes(matrix).int() - (1 << (matrix.bits - 1))).half() * scale
+    values = (codes - (1 << (matrix.bits - 1))).half() * _by_rows(scale)
     if matrix.perm is None:
         return values
     out = torch.empty_like(values)
     index = matrix.perm.long()[..., None].expand_as(values)
     return out.scatter_(-2, index, values)
+
+
+def _by_rows(scale: Tensor) -> Tensor:
+    """`[.., in, out]` of `[.., tile, group, column]`."""
+    return scale.transpose(-3, -2).flatten(-2).repeat_interleave(GROUP, -2)
 
 
 def _identity(matrix: Packed) -> Tensor:

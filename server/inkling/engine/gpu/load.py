@@ -7,15 +7,27 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from inkling.engine import mxfp4
 from inkling.engine.exl2.dequant import dequantize
 from inkling.engine.exl2.format import Exl2Matrix
 from inkling.engine.exl2.names import LayerNames, Linear, Vector, model_names
 from inkling.engine.exl2.reading import read_matrix, read_vector
 from inkling.engine.exl2.tensors import TensorFiles
-from inkling.engine.gpu.layout import Matrix, Plain, empty_stack, pack_exl2, put, stored_bits
+from inkling.engine.gpu.codes import MXFP4
+from inkling.engine.gpu.layout import (
+    Matrix,
+    Plain,
+    Quantized,
+    can_pack,
+    empty_stack,
+    pack,
+    put,
+    stored_bits,
+)
 from inkling.engine.gpu.upload import Progress, Uploads
 from inkling.engine.gpu.weights import GpuLayer, GpuWeights
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.mxfp4 import Mxfp4Matrix
 from inkling.errors import CheckpointError
 
 # Columns dequantized at a time: bounds what that needs beside the result.
@@ -27,14 +39,14 @@ def load_gpu_weights(
 ) -> tuple[GptOssConfig, GpuWeights]:
     """Load `config.json` and the safetensors files of `folder` onto `device`.
 
-    EXL2 matrices stay quantized. Experts of a layer, and its q, k and v, are stored at the widest
-    width among them, and in fp16 where not all of them are EXL2. Largest matrices come first, so that
-    what converting takes never adds more than about 0.6 GiB to the result; it also takes 128 MiB of
-    page-locked memory. `progress` is called with done and all bytes of the files, at last with both
+    EXL2 and MXFP4 matrices stay quantized. Experts of a layer, and its q, k and v, are stored at the
+    widest width among them, and in fp16 where not all of them are of one format. Largest matrices come
+    first, so that what converting takes never adds more than about 0.6 GiB to the result; it also takes
+    128 MiB of page-locked memory. `progress` is called with done and all bytes of the files, at last with both
     the same.
 
     Raises CheckpointError as `load_checkpoint` does, for q, k and v whose rows are in different
-    orders, and for plain weights beyond fp16.
+    orders, and for weights beyond fp16 where they are kept so.
     """
     with TensorFiles(folder) as files:
         config = GptOssConfig.from_json(folder / "config.json")
@@ -47,12 +59,19 @@ def load_gpu_weights(
     return config, weights
 
 
-def common_bits(matrices: Sequence[Exl2Matrix | Tensor]) -> int | None:
-    """The width that matrices stored as one have in video memory; None: they are fp16 there."""
-    quantized = [matrix for matrix in matrices if isinstance(matrix, Exl2Matrix)]
-    if len(quantized) < len(matrices):
-        return None
-    return max(map(stored_bits, quantized))
+def common_bits(matrices: Sequence[Quantized | Tensor]) -> int | None:
+    """The width, or MXFP4, that matrices stored as one have in video memory; None: fp16."""
+    exl2 = [matrix for matrix in matrices if isinstance(matrix, Exl2Matrix)]
+    if len(exl2) == len(matrices):
+        return max(map(stored_bits, exl2))
+    if all(isinstance(matrix, Mxfp4Matrix) and can_pack(matrix) for matrix in matrices):
+        return MXFP4
+    return None
+
+
+def is_permuted(matrices: Sequence[Quantized | Tensor]) -> bool:
+    """Whether any has its rows in another order than the input features."""
+    return any(_order(matrix) is not None for matrix in matrices)
 
 
 class _Loader:
@@ -106,7 +125,7 @@ class _Loader:
     def _router(self, linear: Linear) -> Tensor:
         """fp32 `[experts, hidden]`."""
         matrix = read_matrix(self._files, linear)
-        weight = dequantize(matrix).t() if isinstance(matrix, Exl2Matrix) else matrix
+        weight = matrix if isinstance(matrix, Tensor) else _dequantize(matrix).t()
         return weight.contiguous().to(self._device, torch.float32)
 
     def _embedding(self, linear: Linear) -> Tensor:
@@ -127,9 +146,9 @@ class _Loader:
             weight = torch.empty(shape, dtype=torch.float16, device=self._device)
             self._fill(linears, matrices, torch.split(weight, widths, 1))
             return Plain(weight)
-        quantized = [matrix for matrix in matrices if isinstance(matrix, Exl2Matrix)]
-        _check_one_order(linears, quantized)
-        return pack_exl2(list(self._uploads.matrices(quantized)), bits)
+        _check_one_order(linears, matrices)
+        quantized = [matrix for matrix in matrices if not isinstance(matrix, Tensor)]
+        return pack(list(self._uploads.matrices(quantized)), bits)
 
     def _stacked(self, linears: Sequence[Linear]) -> Matrix:
         """One matrix of each expert as one `[experts, in, out]`."""
@@ -140,57 +159,69 @@ class _Loader:
             weight = torch.empty((len(linears), *shape), dtype=torch.float16, device=self._device)
             self._fill(linears, matrices, weight)
             return Plain(weight)
-        quantized = [matrix for matrix in matrices if isinstance(matrix, Exl2Matrix)]
-        is_permuted = any(matrix.q_invperm is not None for matrix in quantized)
         # Allocated whole: to stack packed matrices would take their memory twice.
         stack = empty_stack(
-            len(quantized), bits, shape, is_permuted=is_permuted, device=self._device
+            len(linears), bits, shape, is_permuted=is_permuted(matrices), device=self._device
         )
+        quantized = [matrix for matrix in matrices if not isinstance(matrix, Tensor)]
         for index, matrix in enumerate(self._uploads.matrices(quantized)):
-            put(stack, index, pack_exl2([matrix], bits))
+            put(stack, index, pack([matrix], bits))
         return stack
 
     def _fill(
         self,
         linears: Sequence[Linear],
-        matrices: Sequence[Exl2Matrix | Tensor],
+        matrices: Sequence[Quantized | Tensor],
         places: Iterable[Tensor],
     ) -> None:
         """Write matrices into fp16 places `[in, out]`."""
         for linear, matrix, place in zip(linears, matrices, places, strict=True):
-            if isinstance(matrix, Exl2Matrix):
+            if isinstance(matrix, Tensor):
+                for weight in self._uploads.tensors([matrix]):
+                    place.copy_(weight.t())
+            else:
                 for sent in self._uploads.matrices([matrix]):
                     _dequantize_into(place, sent)
-                continue
-            for weight in self._uploads.tensors([matrix]):
-                place.copy_(weight.t())
-            # bf16 and fp32 have numbers that fp16 has not.
-            if matrix.dtype != torch.float16 and not all(
-                end.isfinite() for end in torch.aminmax(place)
-            ):
+            # Only these cannot have numbers that fp16 has not.
+            is_fp16 = isinstance(matrix, Exl2Matrix) or (
+                isinstance(matrix, Tensor) and matrix.dtype == torch.float16
+            )
+            if not is_fp16 and not all(end.isfinite() for end in torch.aminmax(place)):
                 raise CheckpointError(
-                    f"The tensor {linear.name}.weight holds values beyond fp16 (65504), in which"
-                    " plain weights are kept on a GPU: convert the checkpoint again with this matrix"
-                    " as EXL2."
+                    f"The matrix {linear.name} holds values beyond fp16 (65504), in which it would be"
+                    " kept on a GPU: convert the checkpoint again with this matrix as EXL2."
                 )
 
 
-def _dequantize_into(place: Tensor, matrix: Exl2Matrix) -> None:
+def _dequantize(matrix: Quantized) -> Tensor:
+    """`[in, out]`: fp16 of EXL2, fp32 of MXFP4."""
+    return dequantize(matrix) if isinstance(matrix, Exl2Matrix) else mxfp4.dequantize(matrix)
+
+
+def _dequantize_into(place: Tensor, matrix: Quantized) -> None:
     for start in range(0, matrix.out_features, _COLUMNS_AT_ONCE):
         stop = min(start + _COLUMNS_AT_ONCE, matrix.out_features)
-        part = replace(
-            matrix,
-            q_weight=matrix.q_weight[:, start:stop],
-            q_scale=matrix.q_scale[:, start // 8 : stop // 8],
-            out_features=stop - start,
-        )
-        place[:, start:stop] = dequantize(part)
+        place[:, start:stop] = _dequantize(_columns(matrix, start, stop))
 
 
-def _check_one_order(linears: Sequence[Linear], matrices: Sequence[Exl2Matrix]) -> None:
-    first = matrices[0].q_invperm
-    for linear, matrix in zip(linears, matrices, strict=True):
-        other = matrix.q_invperm
+def _columns(matrix: Quantized, start: int, stop: int) -> Quantized:
+    if isinstance(matrix, Mxfp4Matrix):
+        return Mxfp4Matrix(matrix.blocks[start:stop], matrix.scales[start:stop])
+    return replace(
+        matrix,
+        q_weight=matrix.q_weight[:, start:stop],
+        q_scale=matrix.q_scale[:, start // 8 : stop // 8],
+        out_features=stop - start,
+    )
+
+
+def _order(matrix: Quantized | Tensor) -> Tensor | None:
+    return matrix.q_invperm if isinstance(matrix, Exl2Matrix) else None
+
+
+def _check_one_order(linears: Sequence[Linear], matrices: Sequence[Quantized | Tensor]) -> None:
+    first = _order(matrices[0])
+    for linear, other in zip(linears, map(_order, matrices), strict=True):
         is_same = other is first if first is None or other is None else torch.equal(first, other)
         if not is_same:
             raise CheckpointError(

@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkling.engine.exl2.format import Exl2Matrix
 from inkling.engine.exl2.names import LayerNames, Linear, ModelNames, model_names
 from inkling.engine.exl2.reading import read_matrix
 from inkling.engine.exl2.tensors import TensorFiles
 from inkling.engine.gpu.layout import packed_nbytes
-from inkling.engine.gpu.load import common_bits
+from inkling.engine.gpu.load import common_bits, is_permuted
 from inkling.engine.model.config import GptOssConfig
 from inkling.errors import TooLarge
 
 GIB = 1 << 30
-# GiB that the weights of gpt-oss-20b take in our layout, largest first. Fewer than 4 bits a weight
-# are stored as 4, so smaller files would not help.
-RECIPES = {"exact": 16.1, "balanced": 13.8, "small": 11.3}
+# GiB that the weights of gpt-oss-20b take in our layout, largest first.
+RECIPES = {"exact": 16.3, "balanced": 13.8, "native": 11.5, "small": 10.0}
 # CUDA's context, compiled kernels, cuBLAS, and what an allocator cannot give again.
 _RUNTIME_BYTES = int(0.6 * GIB)
 _DECODE_ROWS = 8
@@ -144,6 +142,6 @@ class _Weights:
         packed = sum(
             packed_nbytes(bits, linear.in_features, linear.out_features) for linear in linears
         )
-        if not any(isinstance(one, Exl2Matrix) and one.q_invperm is not None for one in read):
+        if not is_permuted(read):
             return packed
         return packed + 2 * linears[0].in_features * num_permutations

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from inkling.engine.gpu.nvrtc import KernelError
-from inkling.engine.gpu.step import BUCKETS, StepPass, Unsupported
-from inkling.engine.gpu.triton_pass import GraphedPass, TritonPass
+from inkling.engine.gpu.step import BUCKETS as STEP_BUCKETS
+from inkling.engine.gpu.step import StepPass, Unsupported
+from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.base import KVStore, Step, check_pass
 from inkling.engine.model.config import GptOssConfig
@@ -18,17 +19,14 @@ log = logging.getLogger(__name__)
 
 # Time of a pass of 1, 2, ... tokens with all logits, relative to one, on an H200: bench/RESULTS.md.
 PASS_COSTS = (1.0, 1.7, 2.3, 3.0, 6.5, 6.5, 6.5, 6.5)
-# Prefill kernels are compiled on a machine's first start, not under a key: for sizes on both sides of
-# every border of their tables, and for multiples of 16 and others, which Triton tells apart.
-WARM_SIZES = (16, 31, 64, 61, 128, 125, 256, 250, 512, 500)
 
 
 class GpuModel:
     """A `Model` and a `Decoder` over packed weights; KV in fp16.
 
     Passes of a few tokens are one persistent CUDA kernel, in which a token's logits do not depend
-    on the others of its pass; longer ones are Triton kernels. Where the CUDA kernel cannot be had,
-    Triton serves the short ones too, as CUDA graphs.
+    on the others of its pass; longer ones are Triton kernels, replayed as CUDA graphs. Where the CUDA
+    kernel cannot be had, Triton serves the short ones too.
     """
 
     def __init__(self, config: GptOssConfig, weights: GpuWeights) -> None:
@@ -53,7 +51,7 @@ class GpuModel:
         return PASS_COSTS[num_rows - 1]
 
     def new_kv(self, num_pages: int, page_len: int) -> PagedKV:
-        """Make an empty store, and compile what passes over it need. One store per model."""
+        """Make an empty store, and compile and capture what passes over it need. One store per model."""
         config = self.config
         kv = PagedKV(
             config.num_layers,
@@ -65,18 +63,18 @@ class GpuModel:
             device=self._device,
         )
         self._kv = kv
+        buckets: Sequence[int] = BUCKETS
         try:
             self._step = StepPass(config, self._weights, page_len)
-            for size in BUCKETS:  # a GPU that cannot start them shall say so now, not under a key
+            for (
+                size
+            ) in STEP_BUCKETS:  # a GPU that cannot start them shall say so now, not under a key
                 self.forward([0] * min(size, self._step.most_rows), 0, range(num_pages), kv, 1)
+            buckets = [size for size in BUCKETS if size > self._step.most_rows]
         except (Unsupported, KernelError) as error:
             log.warning("the fused decode kernel is not used: %s", error)
             self._step = None
-            self._graphed = GraphedPass(self._prefill, kv, num_pages)
-        for size in WARM_SIZES:
-            if size <= (num_pages - 1) * page_len:
-                for num_logits in (1, 3):
-                    self.forward([0] * size, 0, range(num_pages), kv, num_logits)
+        self._graphed = GraphedPass(self._prefill, kv, num_pages, buckets)
         return kv
 
     @torch.inference_mode()
@@ -94,15 +92,19 @@ class GpuModel:
         if self._step is not None and len(token_ids) <= self._step.most_rows:
             logits = self._step.run(token_ids, start, table, kv, num_logits)[0].clone()
         else:
-            ids = torch.tensor(token_ids, dtype=torch.int32).to(self._device)
-            position = torch.tensor([start], dtype=torch.int32).to(self._device)
-            if self._graphed is not None and len(token_ids) <= 8:
-                logits = self._graphed.forward(ids, position, table, num_logits).clone()
-            else:
-                logits = self._prefill.forward(ids, position, table, kv, num_logits)
+            logits = self._long_pass(token_ids, start, table, kv, num_logits)
         if num_logits == 0:
             torch.cuda.current_stream(self._device).synchronize()
         return logits
+
+    def _long_pass(
+        self, token_ids: Sequence[int], start: int, table: Tensor, kv: PagedKV, num_logits: int
+    ) -> Tensor:
+        if self._graphed is not None and len(token_ids) <= self._graphed.most_tokens:
+            return self._graphed.forward(token_ids, start, table, num_logits)
+        ids = torch.tensor(token_ids, dtype=torch.int32).to(self._device)
+        position = torch.tensor([start], dtype=torch.int32).to(self._device)
+        return self._prefill.forward(ids, position, table, kv, num_logits)
 
     @torch.inference_mode()
     def decode(self, after: int | Step, start: int, pages: Sequence[int], kv: KVStore) -> Step:

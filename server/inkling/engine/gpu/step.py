@@ -92,7 +92,8 @@ def constants(config: GptOssConfig, weights: GpuWeights, shape: Shape) -> dict[s
     layers = weights.layers
     widths = {
         "ATTENTION_BITS": {_bits(m) for layer in layers for m in (layer.qkv, layer.attention_out)},
-        "EXPERT_BITS": {_bits(m) for layer in layers for m in (layer.gate_up, layer.down)},
+        "GATE_UP_BITS": {_bits(layer.gate_up) for layer in layers},
+        "DOWN_BITS": {_bits(layer.down) for layer in layers},
         "HEAD_BITS": {_bits(weights.head)},
     }
     for name, bits in widths.items():
@@ -315,6 +316,6 @@ def _addresses(matrix: object) -> tuple[int, int, int, int, int]:
         matrix.words.data_ptr(),
         0 if matrix.high is None else matrix.high.data_ptr(),
         matrix.steps.data_ptr(),
-        matrix.scale_max.data_ptr(),
+        0 if matrix.scale_max is None else matrix.scale_max.data_ptr(),
         0 if matrix.perm is None else matrix.perm.data_ptr(),
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 from inkling.engine.exl2.names import LayerNames, Linear, ModelNames, Vector, model_names
 from inkling.engine.exl2.tensors import INDEX
 from inkling.engine.exl2.write import Kind, Recipe
+from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.layout import Matrix, Plain, empty_stack
 from inkling.engine.gpu.weights import GpuLayer, GpuWeights
 from inkling.engine.model.config import DEFAULT_ROPE, GptOssConfig
@@ -40,16 +41,22 @@ GPT_OSS_20B_FIELDS: Mapping[str, Any] = {
 }
 GPT_OSS_20B = GptOssConfig.from_fields(GPT_OSS_20B_FIELDS, Path("gpt-oss-20b"))
 
-# The embedding stays fp16: a token reads one row of it.
+# The widths and groups of the recipes of `inkling convert`, and more; MXFP4's group is always 32. The
+# embedding stays fp16: a token reads one row of it.
 RECIPES: Mapping[str, Recipe] = {
-    "exact": {"attention": (6, 32), "gate_up": (6, 32), "down": (6, 32), "head": (6, 32)},
+    "exact": {"attention": (8, 32), "gate_up": (6, 32), "down": (6, 32), "head": (8, 32)},
     "balanced": {"attention": (6, 32), "gate_up": (5, 32), "down": (5, 32), "head": (6, 32)},
+    "native": {"attention": (6, 32), "gate_up": (MXFP4, 32), "down": (MXFP4, 32), "head": (6, 32)},
     "four": {"attention": (4, 32), "gate_up": (4, 32), "down": (4, 32), "head": (4, 32)},
+    "small": {"attention": (5, 64), "gate_up": (3, 64), "down": (4, 64), "head": (6, 32)},
+    "three": {"attention": (5, 64), "gate_up": (3, 64), "down": (3, 64), "head": (6, 32)},
 }
 
 _WEIGHT_STD = 0.03
 _ROUTER_STD = 0.05
 _BIAS_STD = 0.02
+# MXFP4's exponents + 127 that give about _WEIGHT_STD: from the first to the one before the last.
+_EXPONENTS = (119, 122)
 
 
 def synthetic_weights(
@@ -57,7 +64,7 @@ def synthetic_weights(
 ) -> GpuWeights:
     """Random weights on `device`: matrices of the kinds in `bits` packed, the others fp16.
 
-    The same on every call on the same device. `bits` are widths of the layout.
+    The same on every call on the same device. `bits` are widths of the layout, or MXFP4.
     """
     return _Model(_Random(device, seed), bits).weights(model_names(config))
 
@@ -70,7 +77,7 @@ def write_synthetic(
     device: torch.device,
     seed: int,
 ) -> None:
-    """Write a random EXL2 checkpoint of the `config.json` `fields` into `folder`, made if need be.
+    """Write a random checkpoint of the `config.json` `fields` into `folder`, made if need be.
 
     The numbers are made on `device`. There is one safetensors file of each layer, one of the rest,
     and their index, which is written last; `tokenizer.json` comes from `tokenizer_folder`.
@@ -180,6 +187,9 @@ class _Model:
         random.words(stack.words)
         if stack.high is not None:
             random.words(stack.high)
+        if stack.scale_max is None:
+            random.integers(stack.steps, *_EXPONENTS)
+            return stack
         steps = range(5, 16)
         random.integers(stack.steps, steps.start, steps.stop)
         stack.scale_max.copy_(random.scale_max(*stack.scale_max.shape, bits=bits, steps=steps))
@@ -232,6 +242,9 @@ class _Disk:
             yield f"{name}.weight", weight
             return
         bits, group_size = self._recipe[kind]
+        if bits == MXFP4:
+            yield from self._mxfp4(linear)
+            return
         num_words = rows * bits // 32
         first_words = range(0, num_words, group_size * bits // 32)
         num_groups = len(first_words)
@@ -246,6 +259,15 @@ class _Disk:
         table = torch.tensor([(bits, first) for first in first_words])
         yield f"{name}.q_groups", table.flatten().to(torch.int16)
 
+    def _mxfp4(self, linear: Linear) -> Iterator[tuple[str, Tensor]]:
+        def integers(low: int, high: int, *shape: int) -> Tensor:
+            out = torch.empty(shape, dtype=torch.uint8, device=self._random.device)
+            return self._random.integers(out, low, high)
+
+        shape = linear.out_features, linear.in_features // 32
+        yield f"{linear.name}.blocks", integers(0, 256, *shape, 16)
+        yield f"{linear.name}.scales", integers(*_EXPONENTS, *shape)
+
 
 def _only(stack: Matrix) -> Matrix:
     """The one matrix of a stack."""
@@ -256,5 +278,5 @@ def _only(stack: Matrix) -> Matrix:
         words=stack.words[0],
         high=None if stack.high is None else stack.high[0],
         steps=stack.steps[0],
-        scale_max=stack.scale_max[0],
+        scale_max=None if stack.scale_max is None else stack.scale_max[0],
     )

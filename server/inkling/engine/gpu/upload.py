@@ -3,17 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from inkling.engine.exl2.format import Exl2Matrix
+from inkling.engine.gpu.layout import Quantized
 
 # Done and all bytes of the files.
 Progress = Callable[[int, int], None]
@@ -73,18 +73,13 @@ class Uploads:
                 self._progress(self._done, self._total)
             yield copy
 
-    def matrices(self, matrices: Sequence[Exl2Matrix]) -> Iterator[Exl2Matrix]:
+    def matrices(self, matrices: Sequence[Quantized]) -> Iterator[Quantized]:
         """The same matrices on the device, in order. Take all of them before asking for others."""
-        parts = self.tensors([part for matrix in matrices for part in _parts(matrix)])
+        sent = self.tensors([part for matrix in matrices for part in _parts(matrix).values()])
         for matrix in matrices:
-            weight, scale, scale_max, *invperm = islice(parts, len(_parts(matrix)))
-            yield replace(
-                matrix,
-                q_weight=weight,
-                q_scale=scale,
-                q_scale_max=scale_max,
-                q_invperm=invperm[0] if invperm else None,
-            )
+            names = _parts(matrix)
+            parts: dict[str, Any] = dict(zip(names, islice(sent, len(names)), strict=True))
+            yield replace(matrix, **parts)
 
     def _read(self, piece: Tensor) -> "_Buffer":
         buffer = self._buffers.get()
@@ -119,6 +114,7 @@ def _pieces(tensor: Tensor) -> Sequence[Tensor]:
     return torch.split(tensor.view(-1).view(torch.uint8), PIECE)
 
 
-def _parts(matrix: Exl2Matrix) -> list[Tensor]:
-    parts = [matrix.q_weight, matrix.q_scale, matrix.q_scale_max]
-    return parts if matrix.q_invperm is None else [*parts, matrix.q_invperm]
+def _parts(matrix: Quantized) -> dict[str, Tensor]:
+    """The tensors of a matrix by their names."""
+    values = {field.name: getattr(matrix, field.name) for field in fields(matrix)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}

@@ -45,48 +45,67 @@ DEVICE void update_residual(const Pass& p, const float* added) {
     block_barrier();
 }
 
-// Records of one row of `groups` * 32 activations at byte `to` of shared memory, in the order in which the
-// matrix stores its rows: what blocks have written in this pass, or (null) row `row` of the residual
-// stream, normed. Not inlined: four places need it in every layer, and code that comes first in a layer
-// costs more time than it takes to run.
-NOINLINE void quantize(int to, int groups, const float* written, const float* norm, int row, const short* perm) {
+// Records of `rows` rows of `groups` * 32 activations each, from byte `to` of shared memory on, in the order
+// in which the matrix stores its rows: what blocks have written in this pass, a row every `stride` floats, or
+// (null) the rows of the residual stream, normed. `perm` is the order of one matrix, or, from pair `first_pair`
+// on (-1: no pairs), of each row's own expert. Not inlined: four places need it in every layer, and code that
+// comes first in a layer costs more time than it takes to run.
+NOINLINE void quantize(int to, int groups, int rows, const float* written, int stride, const float* norm, const short* perm,
+                       int first_pair) {
     constexpr int AT_ONCE = 3;  // in step with each other: one alone is a long chain of waiting
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     int at = ((lane >> 3) << 4) + ((lane & 1) << 3) + ((lane & 7) >> 1);
-    const float* from = written ? written : norm;
-    const float* residual = RESIDUAL + row * HIDDEN;
-    float scale = S.inverse_rms[row];
+    if (warp >= groups) return;
+    int k[AT_ONCE], next_k[AT_ONCE];
+    float v[AT_ONCE], next[AT_ONCE];
+    // The last group again rather than none, so that there are no branches.
+    auto group = [&](int first, int i) { return first + i * WARPS < groups ? first + i * WARPS : first; };
+    // A turn's loads are on their way while the turn before is worked on.
+    int row = 0, first = warp, last_row = -1, last_first = 0;
 #pragma unroll 1
-    for (int first = warp; first < groups; first += WARPS * AT_ONCE) {
-        int k[AT_ONCE], code[AT_ONCE], sum[AT_ONCE];
-        float v[AT_ONCE], largest[AT_ONCE];
-        // the last group again rather than none, so that there are no branches
-        auto group = [&](int i) { return first + i * WARPS < groups ? first + i * WARPS : first; };
+    while (true) {
+        if (row < rows) {
+            const float* from = written ? written + (size_t)row * stride : norm;
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) k[i] = group(i) * 32 + lane;
-        if (perm)
+            for (int i = 0; i < AT_ONCE; i++) next_k[i] = group(first, i) * 32 + lane;
+            if (perm) {
+                const short* own = first_pair < 0 ? perm : perm + (size_t)S.expert[first_pair + row] * groups * 32;
 #pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) k[i] = (u16)perm[k[i]];
+                for (int i = 0; i < AT_ONCE; i++) next_k[i] = (u16)own[next_k[i]];
+            }
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) v[i] = load_fresh(from + k[i]);
-        if (!written)
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) v[i] *= residual[k[i]] * scale;
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            largest[i] = bits_to_float(warp_max(float_to_bits(v[i]) & 0x7fffffffu));
-            largest[i] = largest[i] > 1e-20f ? largest[i] : 1e-20f;
+            for (int i = 0; i < AT_ONCE; i++) next[i] = load_fresh(from + next_k[i]);
         }
+        if (last_row >= 0) {
+            int code[AT_ONCE], sum[AT_ONCE];
+            float largest[AT_ONCE];
+            if (!written) {
+                float scale = S.inverse_rms[last_row];
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) code[i] = round_to_int(v[i] * (32512.f * reciprocal(largest[i])));
+                for (int i = 0; i < AT_ONCE; i++) v[i] *= RESIDUAL[last_row * HIDDEN + k[i]] * scale;
+            }
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) sum[i] = warp_sum(code[i]);
+            for (int i = 0; i < AT_ONCE; i++) {
+                largest[i] = bits_to_float(warp_max(float_to_bits(v[i]) & 0x7fffffffu));
+                largest[i] = largest[i] > 1e-20f ? largest[i] : 1e-20f;
+            }
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            unsigned char* record = SHARED_AT(to + group(i) * RECORD);
-            record[at] = (unsigned char)(code[i] >> 8);
-            record[at + 4] = (unsigned char)(code[i] & 255);
-            if (lane == 0) *(uint2*)(record + 64) = uint2{float_to_bits(largest[i] * (1.f / 32512.f)), (u32)sum[i]};
+            for (int i = 0; i < AT_ONCE; i++) code[i] = round_to_int(v[i] * (32512.f * reciprocal(largest[i])));
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) sum[i] = warp_sum(code[i]);
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) {
+                unsigned char* record = SHARED_AT(to + (last_row * groups + group(last_first, i)) * RECORD);
+                record[at] = (unsigned char)(code[i] >> 8);
+                record[at + 4] = (unsigned char)(code[i] & 255);
+                if (lane == 0) *(uint2*)(record + 64) = uint2{float_to_bits(largest[i] * (1.f / 32512.f)), (u32)sum[i]};
+            }
         }
+        if (row >= rows) return;
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) v[i] = next[i], k[i] = next_k[i];
+        last_row = row, last_first = first;
+        first += WARPS * AT_ONCE;
+        if (first >= groups) first = warp, row++;
     }
 }

@@ -42,6 +42,18 @@ DEVICE int dp4a_uu(u32 a, u32 b, int c) {
     return (int)d;
 }
 
+// A constant that a register keeps. One the compiler sees it moves there again before each use, where it is
+// not part of the instruction; so it is hidden behind a zero: grids have one dimension.
+DEVICE u32 in_register(u32 constant) { return constant + blockIdx.y; }
+
+// Four bytes, each looked up among the eight of `low` and `high` by a nibble of the 16 lower bits of
+// `which`: by its three lower bits. With the fourth set it is 0 (or 255: the byte's sign).
+DEVICE u32 look_up(u32 low, u32 high, u32 which) {
+    u32 found;  // not __byte_perm, which ignores the fourth bit
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(found) : "r"(low), "r"(high), "r"(which));
+    return found;
+}
+
 DEVICE float half_to_float(u16 h) {
     float f;
     asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));

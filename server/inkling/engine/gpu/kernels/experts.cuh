@@ -148,7 +148,7 @@ DEVICE void prefetch_vectors(const Layer& layer) {
     for (int at = blockIdx.x * 128; at < bytes; at += BLOCKS * 128) prefetch_l2(from + at);
 }
 
-// Phases D and E. One loop for both, so that the product's code exists once.
+// Phases D and E. One loop for both, so that the product's code exists once, or once for each of two widths.
 DEVICE void mix_experts(const Pass& p, const Layer& layer, bool is_last) {
     constexpr int TILES = 2 * INTER / 8;
     int pairs = row_end(p) * TOP_K;
@@ -157,7 +157,7 @@ DEVICE void mix_experts(const Pass& p, const Layer& layer, bool is_last) {
     int first = 0;
 #pragma unroll 1
     while (first < pairs) {
-        bool is_down = unit >= last, is_turn = is_down && first == 0;
+        bool is_down = unit >= last, has_down_bits = GATE_UP_BITS != DOWN_BITS && is_down, is_turn = is_down && first == 0;
         int here = pairs - first < DOWN_PAIRS ? pairs - first : DOWN_PAIRS;
         int groups = is_down ? INTER / 32 : HIDDEN / 32;
         if (is_turn) grid_arrive(p);
@@ -165,22 +165,21 @@ DEVICE void mix_experts(const Pass& p, const Layer& layer, bool is_last) {
         warp_barrier();
         Walk walk = expert_walk(groups, count);
         const Mat& m = is_down ? layer.down : layer.gate_up;
-        Stream stream = start<EXPERT_BITS>(m, groups, walk);
+        Stream stream = has_down_bits ? start<DOWN_BITS>(m, groups, walk) : start<GATE_UP_BITS>(m, groups, walk);
         if (is_turn) {
             if (!is_last) prefetch_vectors((&layer)[1]);
             grid_wait(p);
         }
         // Down's activations are the pairs'; of gate_up's rows, all of them, a permuted pair uses only its own.
-        int rows = is_down ? here : row_end(p);
-#pragma unroll 1
-        for (int i = 0; i < rows; i++) {
-            int expert = S.expert[is_down ? first + i : unit / TILES];
-            quantize(X_AT + i * groups * RECORD, groups,
-                     is_down ? p.scratch + AT_GATED + (size_t)(first + i) * INTER : (const float*)0, layer.post_norm,
-                     is_down ? 0 : i, m.perm ? m.perm + (size_t)expert * groups * 32 : m.perm);
-        }
+        const short* perm = m.perm;
+        if (perm && !is_down) perm += (size_t)S.expert[unit / TILES] * HIDDEN;
+        quantize(X_AT, groups, is_down ? here : row_end(p), is_down ? p.scratch + AT_GATED + (size_t)first * INTER : (const float*)0,
+                 INTER, layer.post_norm, perm, is_down ? first : -1);
         block_barrier();
-        multiply_experts(stream, walk, count);
+        if (has_down_bits)
+            multiply_experts<DOWN_BITS>(stream, walk, count);
+        else
+            multiply_experts<GATE_UP_BITS>(stream, walk, count);
         block_barrier();
         if (is_down) {
             finish_down(p, layer, first, here, first_tile, tiles);

@@ -1,6 +1,6 @@
 """Rows times a matrix, dequantized on the way: the inner loop of `dense` and `experts`.
 
-A run is what one column has in one group: 32 codes, 4 words (8 of bytes). Runs are numbered with
+A run is what one column has in one group: 32 codes, as `codes` has them in words. Runs are numbered with
 the groups fastest, and there is one for each thread of a block (`Tile` sees to it). So every
 tensor of runs has the same layout in registers, a run's codes never leave their thread until they
 go to shared memory as fp16, and the compiler has nothing to convert in between.
@@ -8,6 +8,11 @@ go to shared memory as fp16, and the compiler has nothing to convert in between.
 
 import triton
 import triton.language as tl
+
+from inkling.engine.gpu import codes
+
+_MXFP4: tl.constexpr = tl.constexpr(codes.MXFP4)
+_SIGNS: tl.constexpr = tl.constexpr(0x80008000 - (1 << 32))  # of two fp16 in an int32
 
 
 @triton.jit
@@ -30,7 +35,7 @@ def multiply(
     """fp32 `[rows, COLUMNS]`: rows `row` of fp16 x `[.., IN]` times columns of one matrix.
 
     Rows not `row_inside` and columns beyond OUT come out as 0. A step of the loop takes GROUPS
-    groups of 32. BITS 16 is a plain fp16 matrix `[IN, OUT]` at `words_ptr`.
+    groups of 32. BITS is a width or MXFP4; 16 is a plain fp16 matrix `[IN, OUT]` at `words_ptr`.
     """
     x_row = x_ptr + (row.to(tl.int64) * IN)[:, None]
     if BITS == 16:
@@ -39,13 +44,14 @@ def multiply(
             x_row, row_inside, words_ptr, first_column, IN, OUT, COLUMNS, 32 * GROUPS
         )
     else:
-        WORDS: tl.constexpr = 8 if BITS == 8 else 4
+        WORDS: tl.constexpr = 8 if BITS == 8 else 3 if BITS == 3 else 4
+        HIGH: tl.constexpr = 2 if BITS == 6 else 1
         runs_before = expert.to(tl.int64) * (OUT * (IN // 32))
         out = _times_packed(
             x_row,
             row_inside,
             words_ptr + runs_before * WORDS,
-            high_ptr + runs_before * (BITS - 4),
+            high_ptr + runs_before * HIGH,
             steps_ptr + runs_before,
             scale_max_ptr + runs_before // 8,
             first_column,
@@ -114,12 +120,14 @@ def _times_packed(
     # shared memory that the compiler starts early by itself.
     inside = column_inside & (group < NUM_GROUPS)
     step = tl.load(steps_ptr + at, mask=inside, other=0)
-    scale_max = tl.load(scale_max_ptr + scale_at, mask=inside, other=0.0)
+    if BITS != _MXFP4:
+        scale_max = tl.load(scale_max_ptr + scale_at, mask=inside, other=0.0)
     for first_group in range(0, NUM_GROUPS, GROUPS):
         after = first_group + GROUPS
         next_inside = column_inside & (group + after < NUM_GROUPS)
         next_step = tl.load(steps_ptr + at + after * 8, mask=next_inside, other=0)
-        next_scale_max = tl.load(scale_max_ptr + scale_at + after, mask=next_inside, other=0.0)
+        if BITS != _MXFP4:
+            next_scale_max = tl.load(scale_max_ptr + scale_at + after, mask=next_inside, other=0.0)
 
         k_inside = k < IN - first_group * 32
         x = tl.load(
@@ -127,21 +135,34 @@ def _times_packed(
             mask=row_inside[:, None] & k_inside[None, :],
             other=0.0,
         )
-        plus_one = step.to(tl.int32) + 1
+        if BITS == _MXFP4:
+            scale = _power_of_two(step)
+        else:
+            plus_one = step.to(tl.int32) + 1
+            scale = (plus_one * plus_one).to(tl.float16) * scale_max
         values = _values(
             words_ptr,
             high_ptr,
             at + first_group * 8,
             column_inside & (group + first_group < NUM_GROUPS),
-            (plus_one * plus_one).to(tl.float16) * scale_max,
+            scale,
             BITS,
         )
         # A bit cast after the reshape keeps Triton 3.6 from a rewrite that fails to compile.
         weights = tl.reshape(values, (COLUMNS, 32 * GROUPS)).to(tl.float16, bitcast=True)
         out = tl.dot(x, tl.trans(weights), out)
         step = next_step
-        scale_max = next_scale_max
+        if BITS != _MXFP4:
+            scale_max = next_scale_max
     return out
+
+
+@triton.jit
+def _power_of_two(step):
+    """fp16 2**(step - 127 + 14) for `_two_nibbles`, of steps to 128; where it is subnormal 0, since
+    there the values themselves are nearest to 0 in fp16."""
+    exponent = tl.maximum(step.to(tl.int32) - (127 - 14 - 15), 0)
+    return (exponent << 10).to(tl.int16).to(tl.float16, bitcast=True)
 
 
 @triton.jit
@@ -165,6 +186,14 @@ def _values(words_ptr, high_ptr, at, inside, scale, BITS: tl.constexpr):
         rows8 = _eight_rows(even1, odd1, even0, scale, 1, BITS)
         rows16 = _eight_rows(even2, odd2, even0, scale, 2, BITS)
         rows24 = _eight_rows(even3, odd3, even0, scale, 3, BITS)
+    elif BITS == 3:
+        word0 = tl.load(words_ptr + at * 3, mask=inside, other=0)
+        word1 = tl.load(words_ptr + at * 3 + 1, mask=inside, other=0)
+        word2 = tl.load(words_ptr + at * 3 + 2, mask=inside, other=0)
+        rows0 = _eight_rows(word0, word0, word2, scale, 0, BITS)
+        rows8 = _eight_rows(word1, word1, word2, scale, 1, BITS)
+        rows16 = _eight_rows(word2, word2, word2, scale, 2, BITS)
+        rows24 = _eight_rows(word0, word1, word2, scale, 3, BITS)
     else:
         word = tl.arange(0, 4)
         words = tl.load(words_ptr + at[:, None] * 4 + word[None, :], mask=inside[:, None], other=0)
@@ -184,20 +213,48 @@ def _values(words_ptr, high_ptr, at, inside, scale, BITS: tl.constexpr):
         rows16 = _eight_rows(word2, word2, high_plane, scale, 2, BITS)
         rows24 = _eight_rows(word3, word3, high_plane, scale, 3, BITS)
     joined = tl.join(tl.join(rows0, rows16), tl.join(rows8, rows24))
-    return tl.permute(joined, (0, 4, 5, 1, 2, 3))
+    if BITS == _MXFP4:
+        ordered = tl.permute(joined, (0, 4, 5, 2, 3, 1))
+    else:
+        ordered = tl.permute(joined, (0, 4, 5, 1, 2, 3))
+    return ordered
 
 
 @triton.jit
 def _eight_rows(even, odd, plane, scale, J: tl.constexpr, BITS: tl.constexpr):
-    """Rows 8 J to 8 J + 7: int16 `[runs, 2, 2, 2]`, by the bits of the row, highest first.
+    """Rows 8 J to 8 J + 7: int16 `[runs, 2, 2, 2]`, by the bits of the row, highest first; of MXFP4
+    the lowest bit comes first.
 
     `even` and `odd` are the words that hold the even and the odd rows, `plane` the high bits.
     """
-    rows04 = _two_rows(even, plane, scale, J, 0, BITS)
-    rows15 = _two_rows(odd, plane, scale, J, 1, BITS)
-    rows26 = _two_rows(even, plane, scale, J, 2, BITS)
-    rows37 = _two_rows(odd, plane, scale, J, 3, BITS)
-    return tl.join(tl.join(rows04, rows26), tl.join(rows15, rows37))
+    if BITS == _MXFP4:
+        rows01 = _two_nibbles(even, scale, 0)
+        rows23 = _two_nibbles(even, scale, 1)
+        rows45 = _two_nibbles(even, scale, 2)
+        rows67 = _two_nibbles(even, scale, 3)
+        rows = tl.join(tl.join(rows01, rows45), tl.join(rows23, rows67))
+    else:
+        rows04 = _two_rows(even, plane, scale, J, 0, BITS)
+        rows15 = _two_rows(odd, plane, scale, J, 1, BITS)
+        rows26 = _two_rows(even, plane, scale, J, 2, BITS)
+        rows37 = _two_rows(odd, plane, scale, J, 3, BITS)
+        rows = tl.join(tl.join(rows04, rows26), tl.join(rows15, rows37))
+    return rows
+
+
+@triton.jit
+def _two_nibbles(word, scale, I: tl.constexpr):
+    """Rows 8 J + 2 I and 8 J + 2 I + 1 of MXFP4, which lie 16 bits apart: int16 `[runs, 2]`.
+
+    The three lower bits of a nibble are an exponent and a mantissa: 9 bits higher, they make the
+    value times 2**-14 as fp16, subnormal ones included.
+    """
+    if I == 3:
+        magnitude = word >> 3
+    else:
+        magnitude = word << (9 - 4 * I)
+    numbers = ((word << (12 - 4 * I)) & _SIGNS) | (magnitude & 0x0E000E00)
+    return _scaled(numbers, 0.0, scale)
 
 
 @triton.jit
@@ -209,14 +266,24 @@ def _two_rows(word, plane, scale, J: tl.constexpr, I: tl.constexpr, BITS: tl.con
     """
     if BITS == 8:
         codes = (word >> (8 * (I // 2))) & 0x00FF00FF
+    elif BITS == 3 and J < 3:
+        codes = _moved(word, 8 * (I // 2) + 3 * (I % 2), 0, 0x00070007)
+    elif BITS == 3:
+        highest = _moved(plane, 8 * (I // 2) + 6 + I % 2, 2, 0x00040004)
+        codes = _moved(word, 8 * (I // 2) + 6, 0, 0x00030003) | highest
     else:
         codes = (word >> (4 * I)) & 0x000F000F
     if BITS == 5:
-        codes = codes | _to_bit_4(plane, 8 * (I // 2) + 2 * J + I % 2, 0x00100010)
+        codes = codes | _moved(plane, 8 * (I // 2) + 2 * J + I % 2, 4, 0x00100010)
     if BITS == 6:
-        codes = codes | _to_bit_4(plane, 8 * (I // 2) + 2 * ((2 * J + I % 2) % 4), 0x00300030)
-    numbers = codes | 0x64006400
-    zero = tl.full((), 1024 + (1 << (BITS - 1)), tl.float16)
+        codes = codes | _moved(plane, 8 * (I // 2) + 2 * ((2 * J + I % 2) % 4), 4, 0x00300030)
+    return _scaled(codes | 0x64006400, 1024 + (1 << (BITS - 1)), scale)
+
+
+@triton.jit
+def _scaled(numbers, ZERO: tl.constexpr, scale):
+    """(number - ZERO) * scale of two fp16 numbers a word: int16 `[runs, 2]`."""
+    zero = tl.full((), ZERO, tl.float16)
     first = numbers.to(tl.int16).to(tl.float16, bitcast=True)
     second = (numbers >> 16).to(tl.int16).to(tl.float16, bitcast=True)
     return tl.join(
@@ -226,8 +293,8 @@ def _two_rows(word, plane, scale, J: tl.constexpr, I: tl.constexpr, BITS: tl.con
 
 
 @triton.jit
-def _to_bit_4(plane, FROM: tl.constexpr, MASK: tl.constexpr):
-    """Bits from FROM and from FROM + 16 of a word, moved to 4 and 20; the rest is 0."""
-    if FROM < 4:
-        return (plane << (4 - FROM)) & MASK
-    return (plane >> (FROM - 4)) & MASK
+def _moved(plane, FROM: tl.constexpr, TO: tl.constexpr, MASK: tl.constexpr):
+    """Bits from FROM and from FROM + 16 of a word, moved to TO and TO + 16; the rest is 0."""
+    if FROM < TO:
+        return (plane << (TO - FROM)) & MASK
+    return (plane >> (FROM - TO)) & MASK

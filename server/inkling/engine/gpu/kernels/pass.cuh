@@ -142,14 +142,15 @@ struct Block {  // what the threads of a block share beside the large parts
 };
 
 // Weights on their way: each warp has a ring of quads (4 groups of a tile). A quad is its words, its high
-// bits, and its steps and scales.
+// bits, and its steps and scales. BITS is EXL2's or MXFP4.
+constexpr int MXFP4 = -4;
 template <int BITS>
-constexpr int WORD_BYTES = BITS == 8 ? 1024 : 512;
+constexpr int WORD_BYTES = BITS == 8 ? 1024 : BITS == 3 ? 384 : 512;
 template <int BITS>
 constexpr int HIGH_BYTES = BITS == 5 || BITS == 6 ? (BITS - 4) * 128 : 0;
 template <int BITS>
 constexpr int QUAD_BYTES = WORD_BYTES<BITS> + HIGH_BYTES<BITS> + 48;
-constexpr int QUAD = most(QUAD_BYTES<ATTENTION_BITS>, most(QUAD_BYTES<EXPERT_BITS>, QUAD_BYTES<HEAD_BITS>));
+constexpr int QUAD = most(most(QUAD_BYTES<ATTENTION_BITS>, QUAD_BYTES<HEAD_BITS>), most(QUAD_BYTES<GATE_UP_BITS>, QUAD_BYTES<DOWN_BITS>));
 
 // Shared memory: where its parts begin, in bytes.
 constexpr int X_AT = SHARED_RESIDUAL, SLOTS_AT = X_AT + SHARED_X, BLOCK_AT = SLOTS_AT + SHARED_SUMS;

@@ -1,47 +1,75 @@
 // Weights times activations: one routine for every matrix of a bit width.
 
 template <int BITS>
-struct Codes {  // 32 codes of one column, and their scale
-    uint4 words[BITS == 8 ? 2 : 1];
+struct Codes {  // 32 codes of one column, and their scale (MXFP4: an exponent in `step`)
+    uint4 words[BITS == 8 ? 2 : 1];  // of 3 bits the last is not used
     u32 high[BITS == 6 ? 2 : 1];
     u32 step;
     u16 scale_max;
 };
 
+// Of each byte the bits `mask` from FROM on, moved to TO.
+template <int FROM, int TO>
+DEVICE u32 moved(u32 plane, u32 mask) {
+    constexpr int UP = FROM < TO ? TO - FROM : 0, DOWN = FROM > TO ? FROM - TO : 0;
+    return (plane << UP >> DOWN) & (mask << TO) * 0x01010101u;
+}
+
+// The scale of 32 codes: EXL2's, or MXFP4's for codes that are twice its values (2^-128 counts as 0).
+template <int BITS>
+DEVICE float scale_of(const Codes<BITS>& codes) {
+    if (BITS == MXFP4) return bits_to_float(codes.step << 23) * 0.5f;
+    u32 root = codes.step + 1;
+    return half_to_float(half_times(int_to_half(root * root), codes.scale_max));
+}
+
+template <int BITS>
+constexpr int ZERO_POINT = BITS == MXFP4 ? 12 : 1 << (BITS == MXFP4 ? 0 : BITS - 1);
+
+// What MXFP4's nibbles are looked up in, which gives 12 + 2 E2M1: of a table for each sign the first half.
+struct Tables {
+    u32 positive, negative;
+};
+
+template <int BITS>
+DEVICE Tables tables_for() {
+    return BITS == MXFP4 ? Tables{in_register(0x0F0E0D0Cu), in_register(0x090A0B0Cu)} : Tables{};
+}
+
 // Four codes, a byte each: rows 8 J + 2 b + P of the group.
 template <int BITS, int J, int P>
-DEVICE u32 four_codes(const Codes<BITS>& codes) {
+DEVICE u32 four_codes(const Codes<BITS>& codes, const Tables& tables) {
     if (BITS == 8) {
         const uint4& half = codes.words[(BITS == 8) && J >= 2];
         return J % 2 == 0 ? (P ? half.y : half.x) : (P ? half.w : half.z);
     }
     const uint4& w = codes.words[0];
-    u32 word = J == 0 ? w.x : J == 1 ? w.y : J == 2 ? w.z : w.w;
-    u32 low = (P ? word >> 4 : word) & 0x0F0F0F0Fu;
     constexpr int ORDER = 2 * J + P;
-    if (BITS == 5) {
-        constexpr int UP = ORDER <= 4 ? 4 - ORDER : 0, DOWN = ORDER > 4 ? ORDER - 4 : 0;
-        return low | ((codes.high[0] << UP >> DOWN) & 0x10101010u);
+    if (BITS == 3 && J == 3) return moved<6, 0>(P ? w.y : w.x, 3) | moved<6 + P, 2>(w.z, 1);
+    u32 word = J == 0 ? w.x : J == 1 ? w.y : J == 2 ? w.z : w.w;
+    if (BITS == 3) return moved<3 * P, 0>(word, 7);
+    if (BITS == MXFP4) {
+        u32 nibbles = P ? word >> 16 : word;  // in the table of the other sign they find 0
+        return look_up(tables.positive, 0x18141210u, nibbles) | look_up(tables.negative, 0x00040608u, nibbles ^ 0x8888u);
     }
-    if (BITS == 6) {
-        constexpr int UP = ORDER % 4 < 2 ? 4 - 2 * (ORDER % 4) : 0, DOWN = ORDER % 4 > 2 ? 2 : 0;
-        return low | ((codes.high[(BITS == 6) && J >= 2] << UP >> DOWN) & 0x30303030u);
-    }
+    u32 low = (P ? word >> 4 : word) & 0x0F0F0F0Fu;
+    if (BITS == 5) return low | moved<ORDER, 4>(codes.high[0], 1);
+    if (BITS == 6) return low | moved<2 * (ORDER % 4), 4>(codes.high[(BITS == 6) && J >= 2], 3);
     return low;
 }
 
 // Add this lane's 32 products to `sums[r]` for `rows` rows, whose records lie `row_stride` bytes apart from
 // byte `x` of shared memory on.
 template <int BITS, int N>
-DEVICE void add_products(const Codes<BITS>& codes, int quad, int groups, int x, int row_stride, int rows,
-                         float (&sums)[N]) {
+DEVICE void add_products(const Codes<BITS>& codes, const Tables& tables, int quad, int groups, int x, int row_stride,
+                         int rows, float (&sums)[N]) {
     int group = 4 * quad + ((threadIdx.x & 31) >> 3);
-    u32 root = codes.step + 1;
-    float scale = half_to_float(half_times(int_to_half(root * root), codes.scale_max));
+    float scale = scale_of(codes);
     if (group >= groups) scale = 0.f, group = 0;
-    u32 w[8] = {four_codes<BITS, 0, 0>(codes), four_codes<BITS, 0, 1>(codes), four_codes<BITS, 1, 0>(codes),
-                four_codes<BITS, 1, 1>(codes), four_codes<BITS, 2, 0>(codes), four_codes<BITS, 2, 1>(codes),
-                four_codes<BITS, 3, 0>(codes), four_codes<BITS, 3, 1>(codes)};
+    u32 w[8] = {four_codes<BITS, 0, 0>(codes, tables), four_codes<BITS, 0, 1>(codes, tables),
+                four_codes<BITS, 1, 0>(codes, tables), four_codes<BITS, 1, 1>(codes, tables),
+                four_codes<BITS, 2, 0>(codes, tables), four_codes<BITS, 2, 1>(codes, tables),
+                four_codes<BITS, 3, 0>(codes, tables), four_codes<BITS, 3, 1>(codes, tables)};
     int record = x + group * RECORD;
 #pragma unroll
     for (int r = 0; r < N; r++) {
@@ -56,7 +84,7 @@ DEVICE void add_products(const Codes<BITS>& codes, int quad, int groups, int x, 
             low[1] = dp4a_uu(w[2 * j + 1], four.w, low[1]);
         }
         uint2 tail = *(const uint2*)SHARED_AT(record + r * row_stride + 64);
-        int total = low[0] + low[1] + (high[0] + high[1]) * 256 - (1 << (BITS - 1)) * (int)tail.y;
+        int total = low[0] + low[1] + (high[0] + high[1]) * 256 - ZERO_POINT<BITS> * (int)tail.y;
         sums[r] = fma_rn((float)total, scale * bits_to_float(tail.x), sums[r]);
     }
 }
@@ -88,22 +116,25 @@ struct Stream {
 DEVICE int ring_at() { return RING_AT + (threadIdx.x >> 5) * (RING * QUAD); }
 DEVICE void next_slot(int& slot) { slot = slot == ring_at() + (RING - 1) * QUAD ? ring_at() : slot + QUAD; }
 
+// This lane's pieces of the BYTES of a quad's words or high bits, of the groups that are `there`.
+template <int BYTES>
+DEVICE void copy_plane(int to, const char* from, int there) {
+    constexpr int PIECES = BYTES / 16, OF_GROUP = PIECES ? PIECES / 4 : 1;
+    int lane = threadIdx.x & 31;
+#pragma unroll
+    for (int first = 0; first < PIECES; first += 32)
+        if ((PIECES >= 32 || lane < PIECES) && (first + lane) / OF_GROUP < there)
+            copy_16(to + (first + lane) * 16, from + first * 16);
+}
+
 // Copy the next quad, if there is one, in pieces of 16 bytes; steps and scales, which may begin anywhere,
 // in pieces of 4. Groups behind the last are left out. Always commits, so that groups can be counted.
 template <int BITS>
 DEVICE void copy_quad(Stream& s, const Walk& walk) {
     if (s.left > 0) {
         int lane = threadIdx.x & 31, there = s.groups - 4 * s.quad;
-        const char* words = s.words + (u64)s.record * (WORD_BYTES<BITS> / 4);
-        if (BITS == 8) {
-            if ((lane >> 4) < there) copy_16(s.slot + lane * 16, words);
-            if ((lane >> 4) + 2 < there) copy_16(s.slot + 512 + lane * 16, words + 512);
-        } else if ((lane >> 3) < there) {
-            copy_16(s.slot + lane * 16, words);
-        }
-        constexpr int PIECES = HIGH_BYTES<BITS> / 16;
-        if (PIECES && lane < PIECES && lane / (PIECES ? PIECES / 4 : 1) < there)
-            copy_16(s.slot + WORD_BYTES<BITS> + lane * 16, s.high + (u64)s.record * (HIGH_BYTES<BITS> / 4));
+        copy_plane<WORD_BYTES<BITS>>(s.slot, s.words + (u64)s.record * (WORD_BYTES<BITS> / 4), there);
+        copy_plane<HIGH_BYTES<BITS>>(s.slot + WORD_BYTES<BITS>, s.high + (u64)s.record * (HIGH_BYTES<BITS> / 4), there);
         if (s.small_group - (int)(s.record & s.odd) < there)
             copy_4(s.slot + WORD_BYTES<BITS> + HIGH_BYTES<BITS> + lane * 4,
                    s.small + (s.record * s.small_bytes & ~3u));
@@ -127,7 +158,7 @@ DEVICE Stream start(const Mat& m, int groups, const Walk& walk) {
     bool is_step = lane < 8;  // then three lanes with scales
     s.small = is_step ? (const char*)m.steps + lane * 4 : (const char*)m.scale_max + (lane - 8) * 4;
     s.small_bytes = is_step ? 8 : 2;
-    s.small_group = is_step ? lane >> 1 : lane < 11 ? 2 * (lane - 8) : 1 << 24;
+    s.small_group = is_step ? lane >> 1 : lane < 11 && BITS != MXFP4 ? 2 * (lane - 8) : 1 << 24;
     s.odd = !is_step;
     s.groups = groups;
     s.item = walk.first, s.quad = walk.quad, s.left = walk.count;
@@ -145,7 +176,12 @@ DEVICE Codes<BITS> read_codes(int slot, u32 record) {
     int lane = threadIdx.x & 31, small = slot + WORD_BYTES<BITS> + HIGH_BYTES<BITS>;
     Codes<BITS> codes;
     const uint4* words = (const uint4*)SHARED_AT(slot);
-    codes.words[0] = words[BITS == 8 ? 2 * lane : lane];
+    if (BITS == 3) {
+        const u32* three = (const u32*)words + 3 * lane;
+        codes.words[0] = uint4{three[0], three[1], three[2], 0};
+    } else {
+        codes.words[0] = words[BITS == 8 ? 2 * lane : lane];
+    }
     if (BITS == 8) codes.words[BITS == 8] = words[2 * lane + 1];
     if (BITS == 5) codes.high[0] = ((const u32*)SHARED_AT(slot + WORD_BYTES<BITS>))[lane];
     if (BITS == 6) {
@@ -154,7 +190,7 @@ DEVICE Codes<BITS> read_codes(int slot, u32 record) {
         codes.high[BITS == 6] = both.y;
     }
     codes.step = *SHARED_AT(small + lane);
-    codes.scale_max = *(const u16*)SHARED_AT(small + 32 + (record & 1) * 2 + (lane >> 3) * 2);
+    if (BITS != MXFP4) codes.scale_max = *(const u16*)SHARED_AT(small + 32 + (record & 1) * 2 + (lane >> 3) * 2);
     return codes;
 }
 
@@ -163,6 +199,7 @@ DEVICE void multiply(Stream& s, const Walk& walk, int row_stride, int rows, int 
     int lane = threadIdx.x & 31, groups = s.groups;
     int item = walk.first, quad = walk.quad, slot = ring_at();
     float sums[N] = {};
+    Tables tables = tables_for<BITS>();
     Item now = S.items[walk.first_item + item];
 #pragma unroll 1
     for (int left = walk.count; left > 0; left--) {
@@ -172,7 +209,7 @@ DEVICE void multiply(Stream& s, const Walk& walk, int row_stride, int rows, int 
         next_slot(slot);
         warp_barrier();  // all lanes have read it: the slot is free
         copy_quad<BITS>(s, walk);
-        add_products<BITS, N>(codes, quad, groups, X_AT + now.x, row_stride, rows, sums);
+        add_products<BITS, N>(codes, tables, quad, groups, X_AT + now.x, row_stride, rows, sums);
         quad++;
         if (quad == walk.end || left == 1) {
             int to = first_slot + (item * walk.slot_stride + walk.slot_offset) * N * 8;
@@ -219,8 +256,9 @@ DEVICE Walk expert_walk(int groups, int count) {
     return Walk{team, TEAMS, begin, begin, end, begin < end ? mine * (end - begin) : 0, TEAM, member, EXPERT_ITEM};
 }
 
+template <int BITS>
 DEVICE void multiply_experts(Stream& s, const Walk& walk, int count) {
-    multiply<EXPERT_BITS, 1>(s, walk, 0, 1, 0);
+    multiply<BITS, 1>(s, walk, 0, 1, 0);
     if (walk.restart >= walk.end)  // a narrow matrix leaves members without a part
 #pragma unroll 1
         for (int item = walk.first; item < count; item += TEAMS)

@@ -47,10 +47,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gpt_oss_pass(const PARA
                 prefetch_l2((const char*)(layer.router + (size_t)e * HIDDEN + first_hidden * 8));
             grid_wait(p);
         }
-#pragma unroll 1
-        for (int r = 0; r < row_end(p); r++)
-            quantize(X_AT + r * groups * RECORD, groups,
-                     step == 0 ? (const float*)0 : p.scratch + AT_ATTENDED + (size_t)r * ATTENDED, layer.input_norm, r, m.perm);
+        quantize(X_AT, groups, row_end(p), step == 0 ? (const float*)0 : p.scratch + AT_ATTENDED, ATTENDED, layer.input_norm,
+                 m.perm, -1);
         block_barrier();
         multiply<ATTENTION_BITS, ROWS>(stream, walk, groups * RECORD, row_end(p), 0);
         block_barrier();
@@ -76,8 +74,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gpt_oss_pass(const PARA
     Stream stream = start<HEAD_BITS>(p.head, HIDDEN / 32, walk);
     grid_wait(p);
     update_residual(p, p.scratch + AT_MIXED);
-#pragma unroll 1
-    for (int r = 0; r < row_end(p); r++) quantize(X_AT + r * (HIDDEN / 32) * RECORD, HIDDEN / 32, 0, p.norm, r, p.head.perm);
+    quantize(X_AT, HIDDEN / 32, row_end(p), 0, 0, p.norm, p.head.perm, -1);
     block_barrier();
     head_and_choose(p, walk, stream);
 }
