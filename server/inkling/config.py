@@ -23,6 +23,10 @@ class EngineSettings(BaseModel):
         Literal["auto", "cuda", "cpu"],
         Field(description="'auto': CUDA where there is one. A configured model needs it or 'cpu'."),
     ] = "auto"
+    backend: Annotated[
+        Literal["fused", "exllamav2"],
+        Field(description="What multiplies on a GPU: our kernels, or exllamav2's slower ones."),
+    ] = "fused"
     transport: Annotated[
         Literal["unix", "tcp"],
         Field(description="A unix socket only you can open, or loopback TCP with a random token."),

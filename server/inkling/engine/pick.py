@@ -1,4 +1,4 @@
-"""Which model this engine serves: the configured EXL2 one where it can run, else the demo model."""
+"""Which model this engine serves, and by what: the configured EXL2 one where it can run, else the demo."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from inkling.config import EngineSettings
+from inkling.engine import exllamav2
 from inkling.engine.budget import PAGE_LEN, num_pages
 from inkling.engine.exl2 import load_checkpoint
 from inkling.engine.gpu.load import load_gpu_weights
@@ -45,7 +46,7 @@ def pick_model(settings: EngineSettings, progress: Progress | None = None) -> Pi
     """Load the model that `settings` and this machine allow.
 
     `progress` is told the done and all bytes of the files while a model goes to the GPU. Raises
-    CheckpointError, NoGPU and TooLarge.
+    CheckpointError, NoGPU, NotInstalled and TooLarge.
     """
     has_gpu = torch.cuda.is_available()
     if settings.device == "cuda" and not has_gpu:
@@ -53,6 +54,8 @@ def pick_model(settings: EngineSettings, progress: Progress | None = None) -> Pi
             'engine.device is "cuda", but torch finds no GPU: install a CUDA build of torch, or set '
             'it to "auto".'
         )
+    if settings.backend == "exllamav2" and settings.model != "stub":
+        _check_exllamav2_can_run(settings, has_gpu)
     device = (
         "cuda" if settings.device == "cuda" or (settings.device == "auto" and has_gpu) else "cpu"
     )
@@ -84,6 +87,8 @@ def _load(
     settings: EngineSettings,
     progress: Progress | None,
 ) -> Picked:
+    if settings.backend == "exllamav2":
+        description += ", by exllamav2"
     tokenizer = Tokenizer.load(folder)
     model = (
         load_checkpoint(folder, "cpu", torch.float32)
@@ -94,7 +99,33 @@ def _load(
     return Picked(model, tokenizer, folder, name, kind, device, description)
 
 
+def _check_exllamav2_can_run(settings: EngineSettings, has_gpu: bool) -> None:
+    if settings.device == "cpu":
+        raise NoGPU(
+            'engine.backend is "exllamav2", which needs a GPU, but engine.device is "cpu": set it to'
+            ' "auto", or engine.backend to "fused".'
+        )
+    if not has_gpu:
+        raise NoGPU(
+            'engine.backend is "exllamav2", but torch finds no GPU: install a CUDA build of torch, or'
+            ' set it to "fused".'
+        )
+
+
 def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | None) -> Model:
+    longest = GptOssConfig.from_json(folder / "config.json").max_position_embeddings
+    kv_tokens = num_pages(settings, longest) * PAGE_LEN
+    load = _load_exllamav2 if settings.backend == "exllamav2" else _load_fused
+    try:
+        return load(folder, kv_tokens, progress)
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            f"{folder.name} no longer fitted the GPU while it was loaded: end other programs that use"
+            " the GPU, and try again."
+        ) from error
+
+
+def _load_fused(folder: Path, kv_tokens: int, progress: Progress | None) -> Model:
     # Only here: a machine without a GPU need not have what the kernels are built with.
     try:
         from inkling.engine.gpu.model import GpuModel
@@ -104,13 +135,12 @@ def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | No
             'brings it, or set engine.device to "cpu".'
         ) from error
 
-    longest = GptOssConfig.from_json(folder / "config.json").max_position_embeddings
-    kv_tokens = num_pages(settings, longest) * PAGE_LEN
     check_fits(needed(folder, kv_tokens, PAGE_LEN), *torch.cuda.mem_get_info())
-    try:
-        return GpuModel(*load_gpu_weights(folder, torch.device("cuda"), progress))
-    except torch.OutOfMemoryError as error:
-        raise TooLarge(
-            f"{folder.name} no longer fitted the GPU while it was loaded: end other programs that use"
-            " the GPU, and try again."
-        ) from error
+    return GpuModel(*load_gpu_weights(folder, torch.device("cuda"), progress))
+
+
+def _load_exllamav2(folder: Path, kv_tokens: int, progress: Progress | None) -> Model:
+    kernels = exllamav2.load_kernels()
+    free_bytes, _ = torch.cuda.mem_get_info()
+    exllamav2.check_fits(exllamav2.needed(folder, kv_tokens, PAGE_LEN), free_bytes)
+    return exllamav2.load_exllamav2(folder, torch.device("cuda"), kernels, progress)

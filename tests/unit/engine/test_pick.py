@@ -8,13 +8,18 @@ import pytest
 import torch
 
 from inkling.config import EngineSettings
-from inkling.engine import pick
+from inkling.engine import exllamav2, pick
+from inkling.engine.exllamav2 import load_exllamav2
+from inkling.engine.exllamav2.kernels import Kernels
 from inkling.engine.gpu.load import load_gpu_weights
 from inkling.engine.gpu.upload import Progress
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.reference import GptOss
+from inkling.engine.model.weights import Matrix
 from inkling.engine.pick import NoGPU, demo_folder, pick_model
-from inkling.errors import TooLarge
+from inkling.errors import NotInstalled, TooLarge
+from tests.unit.exllamav2.double import Exllamav2Double
 
 
 def test_a_configured_model_waits_for_a_gpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,3 +90,73 @@ def test_memory_that_others_take_meanwhile_is_one_sentence(
         TooLarge, match="demo no longer fitted the GPU while it was loaded: end oth"
     ):
         pick_model(EngineSettings(model=str(demo_folder())))
+
+
+EXLLAMAV2 = EngineSettings(model=str(demo_folder()), backend="exllamav2")
+
+
+@pytest.fixture
+def double(gpu: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> Exllamav2Double:
+    """exllamav2 on that GPU."""
+    double = Exllamav2Double()
+
+    def load(
+        folder: Path, device: torch.device, kernels: Kernels, progress: Progress | None
+    ) -> GptOss[Matrix]:
+        assert device.type == "cuda"
+        return load_exllamav2(folder, torch.device("cpu"), kernels, progress)
+
+    monkeypatch.setattr(exllamav2, "load_kernels", lambda: double.kernels)
+    monkeypatch.setattr(exllamav2, "load_exllamav2", load)
+    return double
+
+
+@pytest.mark.parametrize("model", [None, str(demo_folder())], ids=["demo", "exl2"])
+def test_exllamav2_multiplies_when_asked_to(
+    gpu: list[tuple[object, ...]], double: Exllamav2Double, model: str | None
+) -> None:
+    seen: list[tuple[int, int]] = []
+    settings = EngineSettings(model=model, backend="exllamav2")
+    picked = pick_model(settings, lambda *bytes_: seen.append(bytes_))
+    assert picked.description.endswith(" on cuda, by exllamav2")
+    assert isinstance(picked.model, GptOss) and not gpu
+    assert double.made and not double.rows
+    picked.model.forward([1], 0, [0], picked.model.new_kv(1, 16), 1)
+    assert double.rows
+    assert seen[-1][0] == seen[-1][1] > 0
+
+
+def test_exllamav2_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has_gpu in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has_gpu=has_gpu: has_gpu)
+        with pytest.raises(
+            NoGPU, match=r'which needs a GPU, but engine.device is "cpu": set it to'
+        ):
+            pick_model(EngineSettings(device="cpu", backend="exllamav2"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        NoGPU, match=r'^engine.backend is "exllamav2", but torch finds no GPU: install'
+    ):
+        pick_model(EXLLAMAV2)
+    assert pick_model(EngineSettings(model="stub", backend="exllamav2")).kind == "stub"
+
+
+def test_exllamav2_that_is_not_there_costs_no_loading(
+    double: Exllamav2Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Kernels:
+        raise NotInstalled("exllamav2 is not installed: install it.")
+
+    monkeypatch.setattr(exllamav2, "load_kernels", missing)
+    monkeypatch.setattr(exllamav2, "load_exllamav2", None)
+    with pytest.raises(NotInstalled):
+        pick_model(EXLLAMAV2)
+
+
+def test_a_kv_cache_too_large_beside_exllamav2(
+    double: Exllamav2Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exllamav2, "load_exllamav2", None)
+    settings = EXLLAMAV2.model_copy(update={"kv_tokens": 10_000_000})
+    with pytest.raises(TooLarge, match=r'but 15.0 GiB are free: set engine.backend to "fused"'):
+        pick_model(settings)
