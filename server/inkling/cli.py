@@ -1,12 +1,14 @@
 """The `inkling` command. Each subcommand imports what it needs and no more."""
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inkling import __version__
-from inkling.errors import InklingError
+from inkling.errors import InklingError, NotInstalled
 
 if TYPE_CHECKING:
     from inkling.config import Settings
@@ -48,6 +50,42 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="complete a few places of sample files")
     demo.set_defaults(run=_demo)
 
+    convert = commands.add_parser("convert", help="make an EXL2 checkpoint of the published one")
+    convert.add_argument(
+        "folder", type=Path, metavar="DIR", help="gpt-oss as published, or in bf16"
+    )
+    convert.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
+    convert.add_argument(
+        "--recipe",
+        default="balanced",
+        metavar="NAME",
+        help="balanced, exact, native or small, or a .toml file (docs/conversion.md)",
+    )
+    convert.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    convert.add_argument(
+        "--text", type=Path, metavar="DIR", help="source files that a calibrated recipe reads"
+    )
+    convert.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare with the source again; of an OUT there, only that",
+    )
+    convert.set_defaults(run=_convert)
+
+    inspect = commands.add_parser(
+        "inspect", help="what a checkpoint holds, and which cards it fits"
+    )
+    inspect.add_argument("folder", type=Path, metavar="DIR", help="an EXL2 checkpoint's folder")
+    inspect.add_argument(
+        "--context", type=int, default=16_384, metavar="N", help="tokens of KV cache to count"
+    )
+    inspect.add_argument("--tensors", action="store_true", help="list every matrix")
+    inspect.set_defaults(run=_inspect)
+
+    from inkling.model_commands import add_model_commands
+
+    add_model_commands(commands)
+
     doctor = commands.add_parser("doctor", help="what is there, what is missing, what to do")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -77,6 +115,38 @@ def _demo(arguments: argparse.Namespace) -> int:
     from inkling.terminal import show_samples
 
     return show_samples(_settings())
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    with _engine_parts():
+        from inkling.engine.convert.command import run_convert
+
+    return run_convert(
+        arguments.folder,
+        arguments.out,
+        arguments.recipe,
+        arguments.device,
+        arguments.text,
+        is_verified=arguments.verify,
+    )
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    with _engine_parts():
+        from inkling.engine.convert.command import run_inspect
+
+    return run_inspect(arguments.folder, arguments.context, all_tensors=arguments.tensors)
+
+
+@contextlib.contextmanager
+def _engine_parts() -> Iterator[None]:
+    """An import that needs more than the server is installed with."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f'{error.name} is not installed: pip install "inkling-lsp[engine]" brings it.'
+        ) from error
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

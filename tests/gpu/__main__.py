@@ -11,7 +11,7 @@ from types import ModuleType
 
 import torch
 
-from tests.gpu import engine, logits, witness
+from tests.gpu import engine, exllamav2_backend, gptq, logits, witness
 from tests.gpu.report import Found, free
 
 
@@ -22,7 +22,7 @@ def main() -> int:
         return 1
     print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}\n", flush=True)
     found: list[Found] = []
-    modules: tuple[ModuleType, ...] = (witness, engine, logits)
+    modules: tuple[ModuleType, ...] = (witness, exllamav2_backend, gptq, engine, logits)
     for module in modules:
         start = time.monotonic()
         try:
