@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +142,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _engine_parts() -> Iterator[None]:
     """An import that needs more than the server is installed with."""
+    # Idle threads of torch that spin on shared cores make each other many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         yield
     except ModuleNotFoundError as error:
@@ -156,8 +159,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _settings() -> "Settings":
-    import os
-
     from inkling.config import load_settings, user_config_file
 
     settings, problems = load_settings(user_config_file(), Path.cwd(), os.environ, None)

@@ -1,5 +1,6 @@
 """`inkling convert` and `inkling inspect`, as the terminal shows them."""
 
+import shlex
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -65,7 +66,7 @@ def run_convert(
             verifying.close()
         print(f"{out} holds what its report says, and decodes to it.")
     _print_kinds(read_facts(out))
-    print(f"serve it: inkling engine --model {out}")
+    print(f"choose it: inkling model use {shlex.quote(str(out))}")
     return 0
 
 

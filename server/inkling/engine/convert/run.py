@@ -1,9 +1,7 @@
 """The conversion itself: every item of the plan through its method into the output."""
 
 import hashlib
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from inkling.engine.convert.output import Output, as_bytes
 from inkling.engine.convert.plan import Item, Plan, make_plan
 from inkling.engine.convert.recipe import Recipe
 from inkling.engine.convert.source import Source
+from inkling.engine.convert.workers import in_parallel
 from inkling.engine.exl2.names import Linear
 from inkling.engine.mxfp4 import BLOCK
 from inkling.errors import CheckpointError
@@ -29,8 +28,6 @@ from inkling.tokenizer import Tokenizer
 # Told what is done and all there is to do.
 Report = Callable[[float, float], None]
 
-# Items at a time: one of an expert takes 0.4 GB, the head 2.5 GB.
-_MOST_WORKERS = 4
 # What a checkpoint has beside weights and config.json, as far as it is there.
 _COPIED = (
     "tokenizer.json",
@@ -134,16 +131,8 @@ class _Conversion:
             for item in self._plan.items
             if item.name not in self._output.done and not self._is_calibrated(item)
         ]
-        num_threads = torch.get_num_threads()
-        # A thread each is faster than all threads on each, and sums come out the same everywhere.
-        torch.set_num_threads(1)
-        pool = ThreadPoolExecutor(min(_MOST_WORKERS, os.cpu_count() or 1))
-        try:
-            for future in as_completed([pool.submit(self._convert, item) for item in items]):
-                self._count(future.result())
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(num_threads)
+        for item in in_parallel(self._convert, items):
+            self._count(item)
 
     def run_calibrated(self, tokens: Tensor, solver: Solver) -> None:
         """Convert and write the matrices of the layers, one layer after the other."""

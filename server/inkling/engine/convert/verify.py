@@ -13,6 +13,7 @@ from inkling.engine.convert.methods import relative_error, to_device
 from inkling.engine.convert.output import as_bytes
 from inkling.engine.convert.plan import PARTS
 from inkling.engine.convert.source import Source
+from inkling.engine.convert.workers import in_parallel
 from inkling.engine.exl2.names import Linear
 from inkling.engine.exl2.tensors import TensorFiles
 from inkling.errors import InklingError
@@ -52,13 +53,21 @@ def verify(
                 f"{out} was made from other files than {folder} holds: give the folder it was made from."
             )
         todo = [linear for _, linear in matrices(source.names)]
-        total = sum(linear.in_features * linear.out_features for linear in todo)
+        total = sum(map(_num_weights, todo))
+
+        def check(linear: Linear) -> int:
+            _check(source, files, linear, report["items"][linear.name], device)
+            return _num_weights(linear)
+
         done = 0
         verifying(done, total)
-        for linear in todo:
-            _check(source, files, linear, report["items"][linear.name], device)
-            done += linear.in_features * linear.out_features
+        for num_weights in in_parallel(check, todo):
+            done += num_weights
             verifying(done, total)
+
+
+def _num_weights(linear: Linear) -> int:
+    return linear.in_features * linear.out_features
 
 
 def _check(
