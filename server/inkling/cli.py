@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("folder", type=Path, metavar="DIR", help="an EXL2 checkpoint's folder")
     inspect.add_argument(
-        "--context", type=int, default=16_384, metavar="N", help="tokens of KV cache to count"
+        "--context", type=_positive, default=16_384, metavar="N", help="tokens of KV cache to count"
     )
     inspect.add_argument("--tensors", action="store_true", help="list every matrix")
     inspect.set_defaults(run=_inspect)
@@ -90,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what is there, what is missing, what to do")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 on")
+    return int(text)
 
 
 def _lsp(arguments: argparse.Namespace) -> int:

@@ -105,6 +105,8 @@ def test_each_fault_is_one_line_and_no_half_made_model(source: Path, tmp_path: P
         "There is no recipe": ("convert", str(source), str(tmp_path / "out"), "--recipe", "best"),
         "on a GPU": ("convert", str(source), str(tmp_path / "out"), "--recipe", "small"),
         "There is no folder": ("inspect", str(tmp_path / "none")),
+        "convert it first": ("inspect", str(source)),
+        "is there already": ("convert", str(source), str(source)),
     }
     for words, arguments in faults.items():
         ran = inkling(*arguments, cwd=tmp_path)

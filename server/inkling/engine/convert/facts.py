@@ -16,6 +16,9 @@ from inkling.engine.model.config import GptOssConfig
 from inkling.engine.mxfp4 import Mxfp4Matrix
 from inkling.errors import CheckpointError
 
+# How published checkpoints call their experts, all of a layer in one tensor.
+_STACKED = "model.layers.0.mlp.experts.gate_up_proj"
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -53,6 +56,11 @@ def read_facts(folder: Path) -> list[Fact]:
     """
     with TensorFiles(folder) as files:
         names = model_names(GptOssConfig.from_json(folder / "config.json"))
+        if any(f"{_STACKED}{end}" in files for end in ("", "_blocks")):
+            raise CheckpointError(
+                f"{folder} is a checkpoint as published, of which there is nothing to tell yet: convert"
+                " it first (inkling convert)."
+            )
         notes = read_report(folder).get("items", {})
         return [
             _fact(files, kind, linear, notes.get(linear.name, {}))

@@ -50,8 +50,7 @@ class Output:
         self._lock = threading.Lock()
         self._done: dict[str, dict[str, Any]] = {}
         self._files: list[int] = []
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError(f"{folder} is there already: remove it, or choose another folder.")
+        check_is_free(folder)
         try:
             self._open(json.loads(json.dumps(identity)))
         except OSError as error:
@@ -212,6 +211,12 @@ class Output:
 
 
 _CHUNK = 1 << 24
+
+
+def check_is_free(folder: Path) -> None:
+    """Raise OutputError if there is a file or a folder with anything in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is there already: remove it, or choose another folder.")
 
 
 def as_bytes(tensor: Tensor) -> memoryview:

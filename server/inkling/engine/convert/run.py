@@ -15,7 +15,7 @@ from inkling.engine.convert.calibration_text import LENGTH, ROWS, calibration_to
 from inkling.engine.convert.gptq import Exllamav2Solver, Solver
 from inkling.engine.convert.hashes import hash_files
 from inkling.engine.convert.methods import Weight, apply, relative_error, to_device, to_half
-from inkling.engine.convert.output import Output, as_bytes
+from inkling.engine.convert.output import Output, as_bytes, check_is_free
 from inkling.engine.convert.plan import Item, Plan, make_plan
 from inkling.engine.convert.recipe import Recipe
 from inkling.engine.convert.source import Source
@@ -73,6 +73,7 @@ def convert(
         copies = _copies(folder)
         plan = make_plan(source.names, recipe)
         # First what may be refused, then what takes minutes.
+        check_is_free(out)
         solver = calibration.make_solver() if recipe.is_calibrated else None
         about: dict[str, Any] = {
             "inkling": __version__,
