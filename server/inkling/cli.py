@@ -58,9 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
     convert.add_argument(
         "--recipe",
-        default="balanced",
         metavar="NAME",
-        help="balanced, exact, native or small, or a .toml file (docs/conversion.md)",
+        help="balanced (if nothing is said), exact, native or small, or a .toml file (docs/conversion.md)",
     )
     convert.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     convert.add_argument(

@@ -4,7 +4,6 @@ Starts the engine when none answers. Knows nothing of what a prompt means and ne
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, fields
@@ -68,7 +67,7 @@ class EngineClient:
         """With `spawn` an engine is started when none answers."""
         self.settings = settings  # for the next engine that is started
         self._spawn = spawn
-        self._http: aiohttp.ClientSession | None = None
+        self._connection: _Connection | None = None
         self._served: EngineModel | None = None  # by the engine we are connected to
         self._known: EngineModel | None = None  # what our caller believes
         self._connecting = asyncio.Lock()
@@ -106,12 +105,13 @@ class EngineClient:
         if params.seed is not None:
             body["seed"] = params.seed
         for is_last_try in (False, True):
-            http = await self._connected()
+            connection = await self._connected()
             if self._known and self._served and self._known.root != self._served.root:
                 raise EngineUnavailable("another model answers now; the next key asks it.")
             has_answered = False
+            connection.num_streams += 1
             try:
-                async with http.post("/v1/completions", json=body) as response:
+                async with connection.http.post("/v1/completions", json=body) as response:
                     if response.status != 200:
                         await _checked(response)
                     async for line in response.content:
@@ -120,21 +120,26 @@ class EngineClient:
                             yield _piece(json.loads(line.removeprefix(b"data: ")))
                 return
             except BROKEN as error:
-                await self._disconnect(http)
+                self._give_up(connection)
                 # An engine that ended since the last key (idle, killed) costs nothing but its start.
                 if has_answered or is_last_try:
                     raise EngineUnavailable(DIED) from error
+            finally:
+                connection.num_streams -= 1
+                await connection.close_if_unused()
 
     async def aclose(self) -> None:
-        """Close the connection. The engine goes on."""
-        await self._disconnect(self._http)
+        """Close the connection, once its last stream has ended. The engine goes on."""
+        if connection := self._connection:
+            self._give_up(connection)
+            await connection.close_if_unused()
 
-    async def _connected(self) -> aiohttp.ClientSession:
+    async def _connected(self) -> "_Connection":
         """A connection to a living engine, starting one if need be."""
         async with self._connecting:
             for _ in range(CONNECT_TRIES):
-                if self._http is not None:
-                    return self._http
+                if self._connection is not None:
+                    return self._connection
                 address = await asyncio.to_thread(read_address)
                 if address is None and not self._spawn:
                     raise EngineUnavailable(
@@ -149,19 +154,34 @@ class EngineClient:
                 except BROKEN:  # killed a moment ago: its lock is about to be free
                     await http.close()
                     await asyncio.sleep(CONNECT_PAUSE_S)
+                except BaseException:
+                    await http.close()
+                    raise
                 else:
-                    self._http = http
-        if self._http is None:
+                    self._connection = _Connection(http)
+        if self._connection is None:
             raise EngineUnavailable("an engine is there but does not answer: end it and try again.")
-        return self._http
+        return self._connection
 
-    async def _disconnect(self, broken: aiohttp.ClientSession | None) -> None:
-        """Give up a connection, unless somebody else has made a new one already."""
-        if self._http is broken:
-            self._http = None
-        if broken is not None:
-            with contextlib.suppress(*BROKEN):
-                await broken.close()
+    def _give_up(self, connection: "_Connection") -> None:
+        """Ask nothing more of a connection; somebody else may have made a new one already."""
+        connection.is_given_up = True
+        if self._connection is connection:
+            self._connection = None
+
+
+@dataclass(eq=False)
+class _Connection:
+    """A session and the streams on it. aiohttp tells a stream nothing when its session is closed under
+    it, and it would wait for ever: so the last one to leave closes what was given up."""
+
+    http: aiohttp.ClientSession
+    num_streams: int = 0
+    is_given_up: bool = False
+
+    async def close_if_unused(self) -> None:
+        if self.is_given_up and not self.num_streams:
+            await self.http.close()
 
 
 def _connect(address: Address) -> aiohttp.ClientSession:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 from inkling.engine import mxfp4
@@ -83,7 +84,7 @@ def test_exact_has_the_experts_of_transformers_own_dequantizer(
         ("native", "down", "MXFP4", 0.0),
         ("small", "down", "EXL2 4-bit g64", 0.2),
         ("small", "gate_up", "EXL2 3-bit g64", 0.4),
-        ("small", "embedding", "float16", 1e-9),
+        ("small", "embedding", "fp16", 1e-9),
     ],
 )
 def test_how_kinds_are_stored_and_how_far_they_are_off(
@@ -154,8 +155,6 @@ def test_other_values_than_mxfp4s_are_rounded_and_counted(tmp_path: Path) -> Non
 
 
 def _edit(folder: Path, change: Any) -> None:
-    from safetensors.torch import load_file, save_file
-
     path = folder / "model.safetensors"
     tensors = {name: change(name, tensor).contiguous() for name, tensor in load_file(path).items()}
     save_file(tensors, path)
@@ -202,6 +201,22 @@ def test_verify_finds_one_bit(tmp_path: Path, source: Path) -> None:
     data[len(data) // 2] ^= 16
     path.write_bytes(data)
     with pytest.raises(VerifyError, match=r"is not what was written: the disk is at fault"):
+        verify(source, out, CPU, checking=same, verifying=same)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "norm"])
+def test_verify_finds_what_is_no_matrix(tmp_path: Path, source: Path, name: str) -> None:
+    out = convert_quietly(source, tmp_path / "out", "native")
+    if name == "norm":
+        path = out / "model-00001-of-00003.safetensors"
+        tensors = load_file(path)
+        tensors["model.norm.weight"].zero_()
+        save_file(tensors, path)
+    else:
+        (out / name).write_text(
+            "{}" if name == "tokenizer.json" else (out / name).read_text() + " "
+        )
+    with pytest.raises(VerifyError, match=f"{name} is not what was written"):
         verify(source, out, CPU, checking=same, verifying=same)
 
 

@@ -27,11 +27,11 @@ PLAN = make_plan(
 TYPES = {"I32": torch.int32, "F16": torch.float16, "I16": torch.int16, "U8": torch.uint8}
 
 
-def random_tensors(plan: Plan, item: Item, output: Output) -> dict[str, Tensor]:
+def random_tensors(plan: Plan, item: Item) -> dict[str, Tensor]:
     """Bytes that are the same each time."""
     generator = torch.Generator().manual_seed(sum(map(ord, item.name)))
     tensors = {}
-    for name in sorted(output.names(item)):
+    for name in plan.names(item):
         place = plan.places[name]
         data = torch.randint(0, 256, (place.nbytes,), generator=generator, dtype=torch.uint8)
         tensors[name] = data.view(TYPES[place.dtype]).view(place.shape)
@@ -42,7 +42,7 @@ def write_all(folder: Path, items: list[Item]) -> None:
     with Output(folder, PLAN, IDENTITY) as output:
         for item in items:
             if item.name not in output.done:
-                output.write(item, random_tensors(PLAN, item, output), {"error": 0.5})
+                output.write(item, random_tensors(PLAN, item), {"error": 0.5})
 
 
 def finish(folder: Path) -> dict[str, bytes]:
@@ -70,9 +70,8 @@ def test_safetensors_reads_what_was_planned(tmp_path: Path, whole: dict[str, byt
     assert set(found) == set(PLAN.places)
     assert set(json.loads(whole["model.safetensors.index.json"])["weight_map"]) == set(found)
     for item in PLAN.items:
-        with Output(tmp_path / "other", PLAN, IDENTITY) as output:
-            for name, tensor in random_tensors(PLAN, item, output).items():
-                assert torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8))
+        for name, tensor in random_tensors(PLAN, item).items():
+            assert torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8))
 
 
 @settings(
@@ -107,11 +106,38 @@ def test_after_any_kill_the_result_is_the_same(
     shutil.rmtree(folder)
 
 
+def test_shards_of_another_length_are_made_right(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """As a conversion by another recipe leaves them that was killed before its journal was flushed."""
+    part = tmp_path / "out.part"
+    part.mkdir()
+    for shard in PLAN.shards:
+        (part / shard.name).write_bytes(bytes(shard.nbytes + 1000))
+    write_all(tmp_path / "out", list(PLAN.items))
+    assert finish(tmp_path / "out") == whole
+
+
+def test_a_failed_finish_loses_nothing(
+    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(tmp_path / "out", list(PLAN.items))
+
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OutputError, match="No space left on device"):
+        finish(tmp_path / "out")
+    monkeypatch.undo()
+    with Output(tmp_path / "out", PLAN, IDENTITY) as output:
+        assert len(output.done) == len(PLAN.items)
+    assert finish(tmp_path / "out") == whole
+
+
 def test_what_is_there_is_read_back(tmp_path: Path) -> None:
     item = PLAN.items[3]
     with Output(tmp_path / "out", PLAN, IDENTITY) as output:
         assert output.read(item) is None
-        tensors = random_tensors(PLAN, item, output)
+        tensors = random_tensors(PLAN, item)
         output.write(item, tensors, {})
         read = output.read(item)
         assert read is not None
@@ -156,7 +182,7 @@ def test_too_small_a_disk_is_told_before_anything_is_written(
 def test_other_tensors_than_planned_are_a_mistake(tmp_path: Path) -> None:
     item = PLAN.items[0]
     with Output(tmp_path / "out", PLAN, IDENTITY) as output:
-        tensors = random_tensors(PLAN, item, output)
+        tensors = random_tensors(PLAN, item)
         name = next(iter(tensors))
         with pytest.raises(ValueError, match="was not planned"):
             output.write(item, {**tensors, "more": tensors[name]}, {})

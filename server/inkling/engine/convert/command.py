@@ -1,6 +1,7 @@
 """`inkling convert` and `inkling inspect`, as the terminal shows them."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +12,7 @@ from inkling.engine.budget import PAGE_LEN
 from inkling.engine.convert.facts import Fact, read_facts, read_report
 from inkling.engine.convert.recipe import load_recipe
 from inkling.engine.convert.run import Calibration, convert
-from inkling.engine.convert.verify import verify
+from inkling.engine.convert.verify import VerifyError, verify
 from inkling.engine.gpu.memory import GIB, Need, needed
 from inkling.errors import InklingError
 from inkling.progress import Progress
@@ -28,7 +29,7 @@ class NoDevice(InklingError):
 def run_convert(
     folder: Path,
     out: Path,
-    recipe_name: str,
+    recipe_name: str | None,
     device_name: str,
     text: Path | None,
     *,
@@ -36,12 +37,13 @@ def run_convert(
 ) -> int:
     """Convert, unless `is_verified` and `out` is there already; then verify if asked to.
 
-    `text`: source files to calibrate on.
+    `recipe_name` None: balanced, or whatever an `out` that is there was made by. `text`: source files
+    to calibrate on. Returns 130 when interrupted.
     """
     device = _device(device_name)
     is_there = is_verified and (out / "config.json").is_file()
     if not is_there:
-        recipe = load_recipe(recipe_name)
+        recipe = load_recipe(recipe_name or "balanced")
         print(f"{folder} → {out}, recipe {recipe.name} ({recipe.description}), on {device.type}")
         checking, converting = _bytes("checking  "), _weights("converting")
         try:
@@ -54,10 +56,16 @@ def run_convert(
                 checking=checking,
                 converting=converting,
             )
+        except KeyboardInterrupt:
+            print("\ninkling: stopped; the same command goes on from here.", file=sys.stderr)
+            return 130
         finally:
             checking.close()
             converting.close()
     if is_verified:
+        made_by = read_report(out).get("recipe", {}).get("name")
+        if recipe_name is not None and load_recipe(recipe_name).name != made_by:
+            raise VerifyError(f"{out} was made by the recipe {made_by}: leave --recipe out.")
         checking, verifying = _bytes("checking  "), _weights("verifying ")
         try:
             verify(folder, out, device, checking=checking, verifying=verifying)
@@ -66,7 +74,7 @@ def run_convert(
             verifying.close()
         print(f"{out} holds what its report says, and decodes to it.")
     _print_kinds(read_facts(out))
-    print(f"choose it: inkling model use {shlex.quote(str(out))}")
+    print(f"choose it: inkling model use {shlex.quote(str(out.resolve()))}")
     return 0
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from inkling.engine.convert.output import REPORT
 from inkling.engine.convert.recipe import Kind
 from inkling.engine.exl2.format import Exl2Matrix
@@ -16,6 +18,7 @@ from inkling.engine.model.config import GptOssConfig
 from inkling.engine.mxfp4 import Mxfp4Matrix
 from inkling.errors import CheckpointError
 
+_PLAIN_FORMS = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 # How published checkpoints call their experts, all of a layer in one tensor.
 _STACKED = "model.layers.0.mlp.experts.gate_up_proj"
 
@@ -80,8 +83,9 @@ def read_report(folder: Path) -> dict[str, Any]:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): convert again.") from error
-    if not isinstance(report, dict):
-        raise CheckpointError(f"{path} holds no JSON object: convert again.")
+    parts = ("source", "recipe", "files", "items")
+    if not isinstance(report, dict) or not all(isinstance(report.get(p), dict) for p in parts):
+        raise CheckpointError(f"{path} is not what a conversion wrote: convert again.")
     return report
 
 
@@ -94,7 +98,7 @@ def _fact(files: TensorFiles, kind: Kind, linear: Linear, note: dict[str, Any]) 
     elif isinstance(matrix, Mxfp4Matrix):
         nbytes, form = matrix.blocks.nbytes + matrix.scales.nbytes, "MXFP4"
     else:
-        nbytes, form = matrix.nbytes, str(matrix.dtype).removeprefix("torch.")
+        nbytes, form = matrix.nbytes, _PLAIN_FORMS[matrix.dtype]
     return Fact(
         name=linear.name,
         kind=kind,

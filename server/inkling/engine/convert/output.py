@@ -19,7 +19,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from inkling.engine.convert.plan import PARTS, Item, Plan
+from inkling.engine.convert.plan import Item, Plan
 from inkling.engine.exl2.tensors import INDEX
 from inkling.errors import InklingError
 
@@ -44,7 +44,7 @@ class Output:
         Raises OutputError when `folder` is there already, another process writes it, what was begun
         there has another identity, the disk has too little space, or it cannot be written.
         """
-        self.folder = folder
+        self.folder = folder = folder.resolve()  # a link's own place is not what is renamed
         self.part = folder.with_name(f"{folder.name}.part")
         self._plan = plan
         self._lock = threading.Lock()
@@ -76,18 +76,18 @@ class Output:
                 " or choose another folder."
             )
         self._check_space()
+        if not entries:  # before the shards, or another recipe could go on with their lengths
+            self._append(identity)
         for shard in self._plan.shards:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             file = os.open(self.part / shard.name, flags, 0o644)
             self._files.append(file)
             _claim(file, shard.nbytes)
             os.pwrite(file, shard.header, 0)
-        if not entries:
-            self._append(identity)
-        noted = {entry["item"]: entry for entry in entries[1:]}
+        noted = {entry.get("item"): entry for entry in entries[1:]}
         for item in self._plan.items:
             entry = noted.get(item.name)
-            if entry is not None and entry["sha256"] == self._hash(item):
+            if entry is not None and entry.get("sha256") == self._hash(item):
                 self._done[item.name] = entry
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class Output:
 
         Raises OutputError when that fails, ValueError for tensors other than planned.
         """
-        if set(tensors) != self.names(item):
+        if sorted(tensors) != self._plan.names(item):
             raise ValueError(f"{item.name}: {sorted(tensors)} was not planned")
         digest = hashlib.sha256()
         try:
@@ -140,7 +140,7 @@ class Output:
         if item.name not in self._done:
             return None
         tensors = {}
-        for name in self.names(item):
+        for name in self._plan.names(item):
             place = self._plan.places[name]
             data = bytearray(os.pread(self._file(place.file), place.nbytes, place.start))
             tensors[name] = torch.frombuffer(data, dtype=_DTYPES[place.dtype]).view(place.shape)
@@ -153,22 +153,30 @@ class Output:
 
         Raises OutputError when that fails.
         """
-        texts = {"config.json": config, INDEX: self._plan.index(), REPORT: report}
         try:
-            for name, content in texts.items():
-                text = json.dumps(content, indent=2) + "\n"
-                (self.part / name).write_text(text, encoding="utf-8")
             for path in copies:
                 shutil.copyfile(path, self.part / path.name)
+            self._write_json("config.json", config)
+            self._write_json(INDEX, self._plan.index())
+            names = sorted(["config.json", INDEX, *(path.name for path in copies)])
+            files = {
+                name: hashlib.sha256((self.part / name).read_bytes()).hexdigest() for name in names
+            }
+            self._write_json(REPORT, {**report, "files": files})
             for path in self.part.iterdir():
                 _flush(path)
-            (self.part / JOURNAL).unlink()
             if self.folder.is_dir():
                 self.folder.rmdir()  # it is empty
             self.part.rename(self.folder)
+            # Only now: whatever stops before can go on.
+            (self.folder / JOURNAL).unlink()
             _flush(self.folder.parent)
         except OSError as error:
             raise _failed(self.part, error) from error
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=2) + "\n"
+        (self.part / name).write_text(text, encoding="utf-8")
 
     def _check_space(self) -> None:
         there = sum(path.stat().st_blocks * 512 for path in self.part.iterdir())
@@ -180,21 +188,9 @@ class Output:
                 " free: make space, or choose a folder on another disk."
             )
 
-    def names(self, item: Item) -> set[str]:
-        """What an item's tensors are called."""
-        names = {vector.name for vector in item.vectors}
-        names |= {f"{router.name}.weight" for router in item.routers}
-        if item.linear is not None:
-            names |= {
-                f"{item.linear.name}.{part}"
-                for part in PARTS
-                if f"{item.linear.name}.{part}" in self._plan.places
-            }
-        return names
-
     def _hash(self, item: Item) -> str:
         digest = hashlib.sha256()
-        for name in sorted(self.names(item)):
+        for name in self._plan.names(item):
             place = self._plan.places[name]
             for start in range(0, place.nbytes, _CHUNK):
                 size = min(_CHUNK, place.nbytes - start)
@@ -206,8 +202,7 @@ class Output:
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = (json.dumps(entry) + "\n").encode()
-        os.lseek(self._journal, 0, os.SEEK_END)
-        os.write(self._journal, line)
+        _write_all(self._journal, memoryview(line), os.fstat(self._journal).st_size)
 
 
 _CHUNK = 1 << 24
@@ -229,19 +224,22 @@ def _read_journal(file: int) -> tuple[list[dict[str, Any]], int]:
     entries: list[dict[str, Any]] = []
     length = 0
     for line in os.pread(file, os.fstat(file).st_size, 0).splitlines(keepends=True):
-        if not line.endswith(b"\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
             break
-        entries.append(json.loads(line))
+        if not line.endswith(b"\n") or not isinstance(entry, dict):
+            break
+        entries.append(entry)
         length += len(line)
     return entries, length
 
 
 def _claim(file: int, nbytes: int) -> None:
     """Give a file its full length, with its blocks where the system can: no full disk later."""
+    os.ftruncate(file, nbytes)
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, nbytes)
-    else:
-        os.ftruncate(file, nbytes)
 
 
 def _write_all(file: int, data: memoryview, start: int) -> None:

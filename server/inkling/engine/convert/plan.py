@@ -77,6 +77,15 @@ class Plan:
     def num_weights(self) -> int:
         return sum(item.num_weights for item in self.items)
 
+    def names(self, item: Item) -> list[str]:
+        """What an item's tensors are called, sorted: the order in which they are hashed."""
+        names = [vector.name for vector in item.vectors]
+        names += [f"{router.name}.weight" for router in item.routers]
+        if item.linear is not None:
+            parts = [f"{item.linear.name}.{part}" for part in PARTS]
+            names += [name for name in parts if name in self.places]
+        return sorted(names)
+
     def index(self) -> dict[str, Any]:
         """The contents of model.safetensors.index.json."""
         weight_map = {name: self.shards[place.file].name for name, place in self.places.items()}
