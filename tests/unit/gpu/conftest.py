@@ -1,16 +1,9 @@
-"""Without a GPU the Triton kernels run in Triton's interpreter.
+"""What Triton's interpreter needs. Kernels are imported within functions: not every machine has triton."""
 
-It must be chosen before triton is imported, so tests import kernels within functions only.
-"""
-
-import os
 from typing import Any
 
 import pytest
 import torch
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
