@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,15 +52,10 @@ Model = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def start(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "inkling", "model", *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        # Tests that run in a shell's background ignore Ctrl-C, and what they start would too.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+    # Tests that run in a shell's background ignore Ctrl-C, and what they start would too.
+    env = ["env", "--default-signal=INT"]
+    command = [*env, sys.executable, "-m", "inkling", "model", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
