@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from inkling.config import Settings
 from inkling.core import Extent
 from inkling.engine.vocabulary import Vocabulary
-from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess import Draft, Place, apply_filters
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.tokenizer import Tokenizer
 from training.documents import Document
@@ -165,15 +165,15 @@ def main() -> None:
                 ngrams, vocabulary, tokenizer, before, after, settings.line_tokens, _has_line_end
             )
             return Answer(hole, raw.split("\n")[0], raw, reason)
-        extent, line_before = Extent.BLOCK, before[before.rfind("\n") + 1 :]
+        place = Place(before, after, Extent.BLOCK, hole.language)
 
         def is_over(text: str) -> bool:
-            return stop_at_block_end(Draft(text, line_before, after, extent)).is_done
+            return stop_at_block_end(Draft(text, place)).is_done
 
         raw, reason = complete(
             ngrams, vocabulary, tokenizer, before, after, settings.block_tokens, is_over
         )
-        draft = Draft(raw, line_before, after, extent, is_whole=True)
+        draft = Draft(raw, place, is_whole=True)
         return Answer(hole, apply_filters(draft).text, stop_at_block_end(draft).text, reason)
 
     holes = all_holes(held_out, tokenizer, arguments.lines, arguments.blocks)

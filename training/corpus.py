@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from email.parser import Parser
 from pathlib import Path, PurePosixPath
 
-from inkling.context.languages import LANGUAGE_OF_EXTENSION
+from inkling.context.languages import LANGUAGE_OF_EXTENSION, LANGUAGES
 from training import licences
 from training.documents import (
     Document,
@@ -33,6 +33,7 @@ from training.documents import (
 PACKAGES_FILE = Path(__file__).parent / "packages.toml"
 MANIFEST_FILE = Path(__file__).parent / "manifest.json"
 MOST_CHARACTERS = 3_600_000  # of one package
+_FAMILIES = ("python", "javascript")  # what the demo model learns
 # Compiled copies of the same sources: read only where a package has nothing else.
 _BUILT_NAMES = (
     "build cjs commonjs dist dist-src es es5 es6 esm esm5 fesm2022 lib.commonjs lib.esm module umd "
@@ -100,7 +101,9 @@ def _documents(package: Package, files: Iterable[tuple[str, bytes]]) -> list[Doc
     sources = []
     for path, raw in files:
         language = LANGUAGE_OF_EXTENSION.get(PurePosixPath(path).suffix)
-        if language is None or path.endswith(".pyi") or is_skipped_path(path):
+        if language is None or LANGUAGES[language].family not in _FAMILIES:
+            continue
+        if path.endswith(".pyi") or is_skipped_path(path):
             continue
         sources.append((path, language, raw))
     first_parts = {path.split("/")[0] for path, _, _ in sources}

@@ -27,13 +27,14 @@ import torch
 from inkling.config import Settings
 from inkling.context.chunks import rank_chunks
 from inkling.context.neighbours import neighbours
+from inkling.context.syntax import parse
 from inkling.core import Extent
 from inkling.engine.exl2 import load_checkpoint
 from inkling.engine.generate import Generator
 from inkling.engine.job import Event, Finished, Job, Token
 from inkling.engine.kv import KVCache
 from inkling.engine.vocabulary import Vocabulary
-from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess import Draft, Place, apply_filters
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.prompt.harmony import DEMO
 from inkling.prompt.plan import Prompt, make_plan
@@ -84,17 +85,17 @@ class Asker:
     def ask(self, hole: Hole) -> Answer:
         """The completion at the hole, as the server would make it."""
         document = with_hole(self._sources, hole, self._texts[hole.package, hole.path])
-        others = neighbours(document) if self._with_chunks else ()
+        tree = parse(document.language, document.text)
+        others = neighbours(document, tree) if self._with_chunks else ()
         chunks = rank_chunks(document.text, hole.cursor, others)
         plan = make_plan(self._tokenizer, DEMO, document, hole.cursor, chunks, self._budget)
         prompt = plan.prompt(self._tokenizer, document, hole.cursor)
-        line_start = document.text.rfind("\n", 0, hole.cursor) + 1
-        before, after = document.text[line_start : hole.cursor], document.text[hole.cursor :]
+        before, after = document.text[: hole.cursor], document.text[hole.cursor :]
         if hole.kind == "line":
             raw, reason = self._decode(prompt, self._settings.line_tokens, _has_line_end)
             text = raw.split("\n")[0]
             return Answer(hole, text, raw, reason)
-        draft = Draft("", before, after, Extent.BLOCK)
+        draft = Draft("", Place(before, after, Extent.BLOCK, document.language))
 
         def is_over(text: str) -> bool:
             return stop_at_block_end(_with_text(draft, text, False)).is_done
@@ -129,7 +130,7 @@ def _has_line_end(text: str) -> bool:
 
 
 def _with_text(draft: Draft, text: str, is_whole: bool) -> Draft:
-    return Draft(text, draft.line_before, draft.suffix, draft.extent, is_whole)
+    return Draft(text, draft.place, is_whole)
 
 
 # Measures -------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from inkling.context.syntax import SyntaxTree, extent_at, parse
 from inkling.core import Completion, CompletionRequest, DocumentSnapshot, Extent, Priority
 from inkling.errors import InklingError
 from inkling.generation import Generation
+from inkling.postprocess import Draft
+from inkling.postprocess.valid_syntax import trim_to_valid_syntax
 from inkling.prompt.harmony import wording_of
 from inkling.prompt.plan import Prompt, PromptPlan, make_plan
 from inkling.silence import reason_for_silence
@@ -170,7 +172,7 @@ class Completer:
             await asyncio.sleep(self._settings.debounce_ms / 1000)
         ready = await self._engine()
         loop = asyncio.get_running_loop()
-        extent, prompt = await loop.run_in_executor(
+        extent, prompt, tree = await loop.run_in_executor(
             self._thread, self._prepare, ready, track, request
         )
         is_block = extent is Extent.BLOCK
@@ -180,18 +182,20 @@ class Completer:
             stop=() if is_block else ("\n",),
         )
         pieces = partial(self._pieces, prompt, params)
-        generation = Generation(document, request.offset, extent, pieces)
+        trim = partial(self._trim, tree)
+        generation = Generation(document, request.offset, extent, pieces, trim)
         track.generations.append(generation)
         return generation
 
     def _prepare(
         self, ready: _Ready, track: _Track, request: CompletionRequest
-    ) -> tuple[Extent, Prompt]:
+    ) -> tuple[Extent, Prompt, SyntaxTree | None]:
         """Syntax, related chunks and prompt of a request. Runs in the context thread."""
         document, offset = request.document, request.offset
         is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
-        track.tree = parse(document.language, document.text, track.tree) if is_parsed else None
-        extent = extent_at(track.tree, document.text, offset)
+        tree = parse(document.language, document.text, track.tree) if is_parsed else None
+        track.tree = tree
+        extent = extent_at(tree, document.text, offset)
         tokenizer = ready.tokenizer
         plan = track.plan
         if plan is None or not plan.holds(tokenizer, document, offset):
@@ -201,7 +205,7 @@ class Completer:
             is_near = plan is not None and abs(plan.chunks_offset - offset) <= CHUNKS_REACH
             chunks = None
             if not is_near:
-                others = (*self._usable(request.others), *neighbours(document))
+                others = (*self._usable(request.others), *neighbours(document, tree))
                 chunks = rank_chunks(document.text, offset, others)
             plan = track.plan = make_plan(
                 tokenizer,
@@ -212,7 +216,16 @@ class Completer:
                 min(self._settings.prompt_tokens, room),
                 previous=plan,
             )
-        return extent, plan.prompt(tokenizer, document, offset)
+        return extent, plan.prompt(tokenizer, document, offset), tree
+
+    async def _trim(self, tree: SyntaxTree | None, draft: Draft, num_shown: int) -> str:
+        """The last step of a block: see `trim_to_valid_syntax`."""
+        if tree is None:
+            return draft.text
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, trim_to_valid_syntax, draft, tree, num_shown
+        )
 
     def _usable(self, others: tuple[DocumentSnapshot, ...]) -> Iterator[DocumentSnapshot]:
         """The open documents whose text may stand in a prompt."""

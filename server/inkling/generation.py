@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
 from inkling.client import Piece
 from inkling.core import DocumentSnapshot, Extent, Usage
 from inkling.errors import EngineUnavailable, InklingError
-from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess import Draft, Place, cut, rewrite
 from inkling.postprocess.sure import sure_text
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,11 @@ class Generation:
         offset: int,
         extent: Extent,
         pieces: Callable[[], AsyncGenerator[Piece, None]],
+        trim: Callable[[Draft, int], Awaitable[str]],
     ) -> None:
-        """`pieces` opens the engine's stream; closing that stream cancels the engine's work."""
+        """`pieces` opens the engine's stream; closing that stream cancels the engine's work. `trim`
+        has the last word on a settled block: it may shorten it to what is shown (characters)."""
         text = document.text
-        line_start = text.rfind("\n", 0, offset) + 1
         self.id = uuid.uuid4().hex
         self.uri = document.uri
         self.offset = offset
@@ -48,7 +49,9 @@ class Generation:
         self.failure: InklingError | None = None
         self.usage: Usage | None = None
         self._document_text = text
-        self._draft = Draft("", text[line_start:offset], text[offset:], extent)
+        self._draft = Draft("", Place(text[:offset], text[offset:], extent, document.language))
+        self._written = ""  # what the model wrote, as it belongs in the document
+        self._trim = trim
         self._changed = asyncio.Event()
         self._num_readers = 0
         self._task = asyncio.create_task(self._run(pieces))
@@ -84,10 +87,10 @@ class Generation:
 
     def _disagrees(self, typed: str) -> bool:
         """Whether what is typed cannot become what is being written, shown or not."""
-        raw = self._draft.text
-        length = min(len(raw), len(typed))
+        written = self._written
+        length = min(len(written), len(typed))
         is_beyond = self._draft.extent is Extent.LINE and "\n" in typed
-        return is_beyond or raw[:length] != typed[:length]
+        return is_beyond or written[:length] != typed[:length]
 
     async def states(self) -> AsyncGenerator[None, None]:
         """One turn for each growth of `text`, the last when it is final."""
@@ -117,10 +120,10 @@ class Generation:
         async with contextlib.aclosing(pieces()) as stream:
             async for piece in stream:
                 self.usage = piece.usage or self.usage
-                self._add(piece.text, is_whole=False)
+                await self._add(piece.text, is_whole=False)
                 if self._draft.is_done:
                     break
-        self._add("", is_whole=True)
+        await self._add("", is_whole=True)
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         """However the task ended: its readers must learn of it."""
@@ -137,20 +140,26 @@ class Generation:
             self.silence = str(self.failure)
         self._notify()
 
-    def _add(self, text: str, *, is_whole: bool) -> None:
+    async def _add(self, text: str, *, is_whole: bool) -> None:
         """Filter what there is now and show what is sure of it. Shown text only ever grows."""
         if self._draft.is_done:
             return
-        written = self._draft.text + text.replace("\r", "")
-        raw = replace(self._draft, text=written, is_whole=is_whole)
-        filtered = apply_filters(raw)
-        self._draft = replace(raw, is_done=filtered.is_done)
-        is_settled = is_whole or filtered.is_done
-        shown = filtered.text if is_settled else sure_text(filtered)
+        raw = replace(
+            self._draft, text=self._draft.text + text.replace("\r", ""), is_whole=is_whole
+        )
+        rewritten = rewrite(raw)
+        filtered = cut(rewritten)
+        self._draft, self._written = replace(raw, is_done=filtered.is_done), rewritten.text
+        if not filtered.is_settled:
+            shown = sure_text(filtered)
+        elif "\n" in filtered.text:
+            shown = await self._trim(filtered, len(self.text))
+        else:
+            shown = filtered.text
         if shown.startswith(self.text) and shown != self.text:
             self.text = shown
             self._notify()
-        if is_settled and not self.text:
+        if filtered.is_settled and not self.text:
             self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else "nothing to add"
 
     def _notify(self) -> None:

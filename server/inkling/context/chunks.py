@@ -10,22 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from inkling.context.definitions import Definition, definitions, enclosing
+from inkling.context.scope import DEFAULT_RULES, BlockRules
+from inkling.context.syntax import parse
 from inkling.core import Chunk, DocumentSnapshot
 
 MAX_CHUNKS = 4
 MAX_CHUNK_LINES = 24
+MIN_CHUNK_LINES = 6  # before a new definition begins a new chunk
+MAX_HEADER_LINES = 4  # of the definitions a chunk is inside of
 LINES_ABOVE = 24  # of the cursor, whose names count
 LINES_BELOW = 4
 # A chunk this similar to the text at the cursor would only be copied.
 MAX_OVERLAP = 0.5
+MAX_LINE_LEN = 400  # characters; longer lines are data
 
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{2,}")
+# For languages without a grammar.
 _DEFINITION = re.compile(
     r"^[ \t]*(?:export\s+|default\s+|async\s+|abstract\s+)*"
     r"(?:def|class|function\*?|const|let|var|interface|type|enum)\s+([A-Za-z_$][\w$]*)",
     re.MULTILINE,
 )
-_TOP_LEVEL = re.compile(r"^[^\s#/*)\]}]")
+_TOP_LEVEL = re.compile(r"^[^\s#/*)\]}{]")
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,9 @@ def rank_chunks(
     """
     near = _names_near(text, offset)
     candidates = [
-        indexed for other in others for indexed in _indexed_chunks(other.path, other.text)
+        indexed
+        for other in others
+        for indexed in _indexed_chunks(other.path, other.language, other.text)
     ]
     if not near or not candidates:
         return ()
@@ -83,27 +92,54 @@ def _names_near(text: str, offset: int) -> frozenset[str]:
 
 
 @lru_cache(maxsize=96)
-def _indexed_chunks(path: str, text: str) -> tuple[_Indexed, ...]:
+def _indexed_chunks(path: str, language: str, text: str) -> tuple[_Indexed, ...]:
+    tree = parse(language, text)
+    found = definitions(tree) if tree is not None else ()
+    rules = tree.language.block if tree is not None else DEFAULT_RULES
+    lines = text.split("\n")
+    cuts = [_with_leading(lines, definition.first_line, rules) for definition in found]
     chunks = []
-    for piece in _split(text):
+    start = 0
+    while start < len(lines):
+        header = _header(found, start)
+        end = _chunk_end(lines, start, MAX_CHUNK_LINES - len(header), cuts, rules)
+        piece = "\n".join(line for line in lines[start:end] if len(line) <= MAX_LINE_LEN)
         names = frozenset(_NAME.findall(piece))
         if len(names) >= 3:
-            defined = frozenset(_DEFINITION.findall(piece))
-            chunks.append(_Indexed(Chunk(path, piece), names, defined))
+            defined = [it.name for it in found if start <= it.first_line < end]
+            defined = defined if tree is not None else _DEFINITION.findall(piece)
+            chunk = Chunk(path, "\n".join((*header, piece.strip("\n"))))
+            chunks.append(_Indexed(chunk, names, frozenset(defined)))
+        start = end
     return tuple(chunks)
 
 
-def _split(text: str) -> list[str]:
-    """Pieces of at most MAX_CHUNK_LINES lines, cut before top-level lines where possible."""
-    pieces: list[str] = []
-    current: list[str] = []
-    for line in text.split("\n"):
-        starts_new = _TOP_LEVEL.match(line) is not None and len(current) >= 6
-        if current and (starts_new or len(current) >= MAX_CHUNK_LINES):
-            pieces.append("\n".join(current))
-            current = []
-        if len(line) <= 400:
-            current.append(line)
-    if current:
-        pieces.append("\n".join(current))
-    return [stripped for piece in pieces if (stripped := piece.strip("\n"))]
+def _header(found: Sequence[Definition], line: int) -> list[str]:
+    """The signatures of the definitions around a line: whose methods, what function's end."""
+    around = enclosing(found, line)
+    header = [part for it in around for part in it.signature.split("\n")]
+    return [part for part in header if len(part) <= MAX_LINE_LEN][:MAX_HEADER_LINES]
+
+
+def _chunk_end(
+    lines: list[str], start: int, limit: int, cuts: Sequence[int], rules: BlockRules
+) -> int:
+    """Where a chunk ends: before a top-level line, else where a definition inside one begins."""
+    earliest, latest = start + MIN_CHUNK_LINES, min(start + limit, len(lines))
+    for line in range(earliest, latest):
+        if _is_top_level(lines[line], rules):
+            return max(earliest, _with_leading(lines, line, rules))
+    if latest == len(lines):
+        return latest
+    return max((cut for cut in cuts if earliest <= cut <= latest), default=latest)
+
+
+def _is_top_level(line: str, rules: BlockRules) -> bool:
+    return _TOP_LEVEL.match(line) is not None and line.strip(" \t;") not in rules.closers
+
+
+def _with_leading(lines: list[str], line: int, rules: BlockRules) -> int:
+    """The first line of the comments and decorators directly above a line."""
+    while line > 0 and lines[line - 1].lstrip().startswith(rules.leading):
+        line -= 1
+    return line

@@ -4,21 +4,24 @@ Reads the disk: call it in a thread. What was read is kept until the file change
 """
 
 import re
+from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from inkling.context.languages import LANGUAGE_OF_EXTENSION
+from inkling.context.definitions import imports
+from inkling.context.languages import LANGUAGE_OF_EXTENSION, LANGUAGES
+from inkling.context.syntax import SyntaxTree
 from inkling.core import DocumentSnapshot
 from inkling.silence import is_secret
 
 MAX_FILES = 24
 MAX_BYTES = 100_000
 
-_PYTHON_IMPORT = re.compile(
-    r"^[ \t]*(?:from\s+(\.*[\w.]*)\s+import|import\s+([\w.]+))", re.MULTILINE
-)
-_ECMASCRIPT_IMPORT = re.compile(r"""(?:from|import|require\()\s*["'](\.{1,2}/[^"']+)["']""")
+# What stands between the parts of a module's name, and parts that name no folder.
+_SEPARATOR = re.compile(r"::|[.\\/]")
+_ROOTS = frozenset({"", "crate", "self", "super"})
 
 _cache: dict[Path, tuple[int, str]] = {}
 
@@ -29,27 +32,35 @@ def path_of(uri: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def neighbours(document: DocumentSnapshot, limit: int = MAX_FILES) -> tuple[DocumentSnapshot, ...]:
-    """Up to `limit` source files of the document's language family: imported ones first."""
+def neighbours(
+    document: DocumentSnapshot, tree: SyntaxTree | None, limit: int = MAX_FILES
+) -> tuple[DocumentSnapshot, ...]:
+    """Up to `limit` source files of the document's language family: imported ones first.
+
+    `tree` is the parsed document; without one, what it imports is not known.
+    """
     file = path_of(document.uri)
-    if file is None or document.language not in LANGUAGE_OF_EXTENSION.values():
+    syntax = LANGUAGES.get(document.language)
+    if file is None or syntax is None:
         return ()
-    family = _family(document.language)
-    found: dict[Path, None] = {}
-    for candidate in _imported(document, file):
-        found.setdefault(candidate)
-    for candidate in _in_folder(file.parent):
-        if _family(LANGUAGE_OF_EXTENSION.get(candidate.suffix, "")) == family:
-            found.setdefault(candidate)
-    found.pop(file, None)
+    endings = _endings(syntax.family)
     root = _root_of(document, file)
+    found = dict.fromkeys(_imported(tree, file, root, endings)) if tree is not None else {}
+    found |= dict.fromkeys(_in_folder(file.parent, endings))
+    found.pop(file, None)
     open_to_all = (candidate for candidate in found if not is_secret(candidate.name))
     snapshots = (_read(candidate, root) for candidate in islice(open_to_all, limit * 2))
     return tuple(snapshot for snapshot in snapshots if snapshot is not None)[:limit]
 
 
-def _family(language: str) -> str:
-    return "python" if language == "python" else "ecmascript" if language else ""
+@cache
+def _endings(family: str) -> tuple[str, ...]:
+    """The extensions of a language family's files."""
+    return tuple(
+        extension
+        for extension, language in LANGUAGE_OF_EXTENSION.items()
+        if LANGUAGES[language].family == family
+    )
 
 
 def _root_of(document: DocumentSnapshot, file: Path) -> Path:
@@ -58,33 +69,59 @@ def _root_of(document: DocumentSnapshot, file: Path) -> Path:
     return file.parents[min(depth, len(file.parents)) - 1]
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in LANGUAGE_OF_EXTENSION)
+        return sorted(path for path in folder.iterdir() if path.suffix in endings)
     except OSError:
         return []
 
 
-def _imported(document: DocumentSnapshot, file: Path) -> list[Path]:
-    found = []
-    if document.language == "python":
-        root = _root_of(document, file)
-        for relative, absolute in _PYTHON_IMPORT.findall(document.text):
-            name = relative or absolute
-            dots = len(name) - len(name.lstrip("."))
-            base = file.parents[dots - 1] if 0 < dots <= len(file.parents) else root
-            found += _module_files(base.joinpath(*name.strip(".").split(".")))
-    else:
-        for name in _ECMASCRIPT_IMPORT.findall(document.text):
-            target = (file.parent / name).resolve()
-            found += [target] if target.suffix in LANGUAGE_OF_EXTENSION else []
-            found += [target.with_name(target.name + end) for end in (".ts", ".tsx", ".js")]
-            found += [target / f"index{end}" for end in (".ts", ".js")]
-    return [path for path in found if path.is_file()]
+def _imported(tree: SyntaxTree, file: Path, root: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    for name in imports(tree):
+        if tree.language.family == "python":
+            candidates = _python_modules(name, file, root)
+        elif tree.language.family == "javascript":
+            candidates = _ecmascript_modules(name, file) if name.startswith(".") else []
+        else:
+            candidates = list(_by_name(name, file, root, endings))
+        yield from filter(_is_file, candidates)
 
 
-def _module_files(base: Path) -> list[Path]:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long to be one
+        return False
+
+
+def _python_modules(name: str, file: Path, root: Path) -> list[Path]:
+    dots = len(name) - len(name.lstrip("."))
+    folder = file.parents[dots - 1] if 0 < dots <= len(file.parents) else root
+    base = folder.joinpath(*name.strip(".").split("."))
     return [base.with_name(base.name + ".py"), base / "__init__.py"] if base.name else []
+
+
+def _ecmascript_modules(name: str, file: Path) -> list[Path]:
+    target = (file.parent / name).resolve()
+    found = [target] if target.suffix in LANGUAGE_OF_EXTENSION else []
+    found += [target.with_name(target.name + end) for end in (".ts", ".tsx", ".js")]
+    return found + [target / f"index{end}" for end in (".ts", ".js")]
+
+
+def _by_name(name: str, file: Path, root: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Where a file or module of this name may be: beside the document or in a folder above it.
+
+    The last part may be what is imported from the module rather than the module.
+    """
+    folders = [folder for folder in file.parents if folder.is_relative_to(root)]
+    if name.endswith(endings):
+        yield from ((folder / name.lstrip("/")).resolve() for folder in folders)
+        return
+    parts = [part for part in _SEPARATOR.split(name) if part not in _ROOTS]
+    for used in (parts, parts[:-1]) if len(parts) > 1 else (parts,):
+        for folder in folders if used else ():
+            base = folder.joinpath(*used)
+            yield from (base.with_name(base.name + end) for end in endings)
 
 
 def _read(file: Path, root: Path) -> DocumentSnapshot | None:

@@ -1,9 +1,17 @@
+import re
+from functools import lru_cache
+
 from inkling.postprocess.draft import Draft
 
 MAX_PERIOD = 6  # lines
 REPEATS = 3
 MAX_APPEARANCES = 3  # of one line, wherever it stands
 MAX_WORD_REPEATS = 5
+# Four characters or more, one of which is no decoration (`# -----`).
+_REPEATED_WORDS = re.compile(
+    r"((?:[^ \-=*#_~/.].{3}|.[^ \-=*#_~/.]..|..[^ \-=*#_~/.].|.{3}[ \-=*#_~/.]*[^ \-=*#_~/.]).*?)"
+    rf"\1{{{MAX_WORD_REPEATS - 1}}}"
+)
 SHORT_LINE = 8  # characters: `}`, `end` and the like come again in good code, further out
 
 
@@ -69,10 +77,19 @@ def _cut_lines(draft: Draft, lines: list[str], num_lines: int) -> Draft:
 
 
 def _stop_at_repeated_words(draft: Draft) -> Draft:
-    tail = draft.text[draft.text.rfind("\n") + 1 :]
-    for width in range(4, len(tail) // MAX_WORD_REPEATS + 1):
-        unit = tail[-width:]
-        if unit.strip(" -=*#_~/.") and tail.endswith(unit * MAX_WORD_REPEATS):
-            repeated = tail.find(unit * MAX_WORD_REPEATS)
-            return draft.cut(len(draft.text) - len(tail) + repeated + width, "repetition")
+    position = 0
+    for line in draft.text.split("\n"):
+        if (end := _end_of_first_words(line)) is not None:
+            return draft.cut(position + end, "repetition")
+        position += len(line) + 1
     return draft
+
+
+@lru_cache(maxsize=256)
+def _end_of_first_words(line: str) -> int | None:
+    """Where the words end that a line then repeats, None if it does not. The loop that is complete
+    first counts: the same whether the line comes whole or piece by piece."""
+    loop, end = None, len(line)
+    while found := _REPEATED_WORDS.search(line, 0, end):
+        loop, end = found, found.end() - 1
+    return None if loop is None else loop.end(1)

@@ -1,3 +1,4 @@
+from inkling.context.languages import block_rules
 from inkling.postprocess.draft import Draft
 
 _CLOSERS = ")]}>\"'`;, \t"
@@ -9,23 +10,40 @@ def stop_at_suffix_line(draft: Draft) -> Draft:
     A line that says little by itself (a decorator, the start of a comment, `try:`) counts only if
     the line after it is the same as well.
     """
-    below = [line.rstrip() for line in draft.suffix.split("\n", 8)[1:8] if line.strip()]
+    below = _lines_below(draft)
     if not below:
         return draft
     lines = draft.finished_lines
+    closers = block_rules(draft.place.language).closers
+    is_telling = _is_telling(below[0], closers)
     position = 0
     for index, line in enumerate(lines):
         whole = (draft.line_before + line if index == 0 else line).rstrip()
-        if whole == below[0] and (_is_telling(whole) or _goes_on_alike(lines[index + 1 :], below)):
+        if whole == below[0] and (is_telling or _goes_on_alike(lines[index + 1 :], below)):
             return draft.cut(0 if index == 0 else position - 1, "the line below")
         position += len(line) + 1
     return draft
 
 
-def _is_telling(line: str) -> bool:
+def num_sure_lines(draft: Draft) -> int:
+    """How many of the finished lines may be shown: one that stands below the cursor as well is held
+    back until the line after it tells whether the completion ends there."""
+    lines, below = draft.finished_lines, _lines_below(draft)
+    last = next((index for index in reversed(range(len(lines))) if lines[index].strip()), -1)
+    if last < 0 or not below:
+        return len(lines)
+    whole = (draft.line_before + lines[last] if last == 0 else lines[last]).rstrip()
+    return last if whole == below[0] else len(lines)
+
+
+def _lines_below(draft: Draft) -> list[str]:
+    return [line.rstrip() for line in draft.suffix.split("\n", 8)[1:8] if line.strip()]
+
+
+def _is_telling(line: str, closers: tuple[str, ...]) -> bool:
     text = line.strip()
-    if not text.strip(_CLOSERS):
-        return True  # the bracket that closes what the cursor stands in
+    if not text.strip(_CLOSERS) or text in closers:
+        return True  # the bracket, or the word, that closes what the cursor stands in
     says_much = len(text) >= 8 and any(char.isalpha() for char in text)
     return says_much and not text.startswith(("@", "#", "//", "/*", "*"))
 

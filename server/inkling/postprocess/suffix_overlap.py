@@ -1,8 +1,10 @@
 from dataclasses import replace
 
 from inkling.postprocess.draft import Draft
+from inkling.postprocess.marks import OPENER_OF
 
-_OPENER_OF = {")": "(", "]": "[", "}": "{"}
+# A part of the rest of the line is taken for it from this length (characters) on.
+MIN_PART = 8
 
 
 def trim_suffix_overlap(draft: Draft) -> Draft:
@@ -12,7 +14,7 @@ def trim_suffix_overlap(draft: Draft) -> Draft:
     opened itself stays: `len(x)` is whole before that `)`.
     """
     rest = draft.suffix.split("\n", 1)[0].rstrip()
-    if not rest or not (draft.is_whole or draft.is_done):
+    if not rest or not draft.is_settled:
         return draft
     for length in range(min(len(rest), len(draft.text)), 0, -1):
         overlap = rest[:length]
@@ -25,12 +27,13 @@ def trim_suffix_overlap(draft: Draft) -> Draft:
 def _belongs_to_editor(text: str, overlap: str, rest: str) -> bool:
     """Whether an overlap is the text after the cursor written again."""
     if not all(char in ")]}>\"'`;,: " for char in overlap):
-        return overlap == rest and "\n" not in text
+        is_telling = overlap == rest or len(overlap.strip()) >= MIN_PART
+        return is_telling and "\n" not in text
     return all(_has_unopened(text, char) for char in overlap if char in ")]}\"'`")
 
 
 def _has_unopened(text: str, closer: str) -> bool:
-    opener = _OPENER_OF.get(closer)
+    opener = OPENER_OF.get(closer)
     if opener is None:
         return text.count(closer) % 2 == 1
     return text.count(closer) > text.count(opener)

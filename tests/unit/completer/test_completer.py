@@ -351,3 +351,21 @@ async def test_an_unforeseen_failure_is_a_reason_and_does_not_last(
     fake.failure = None
     fake.script = "1"
     assert (await final(completer, "x = ‸\n")).text == "1"
+
+
+@pytest.mark.parametrize(
+    ("language", "picture", "script", "text"),
+    [
+        ("ruby", "def f‸\n", "\n  a\nend\n\ndef g\n  b\nend", "\n  a\nend"),
+        ("ruby", "def f‸\nend\n", "\n  a\nend\n\ndef g\n  b\nend", "\n  a"),
+        ("go", "func f() {‸\n", "\n\ta()\n}\n\nfunc g() {\n}", "\n\ta()\n}"),
+        ("zig", "fn f() void {‸\n", "\n    a();\n}\n\nfn g() void {}", "\n    a();\n}"),
+    ],
+)
+async def test_a_block_ends_where_its_language_ends_it(
+    completer: Completer, fake: FakeClient, language: str, picture: str, script: str, text: str
+) -> None:
+    fake.script = script
+    code, offset = at_cursor(picture)
+    asked = CompletionRequest(document(code, language, "src/app"), offset)
+    assert [state async for state in completer.complete(asked)][-1].text == text

@@ -42,3 +42,46 @@ def test_chunks_are_short_and_the_same_every_time() -> None:
     first = rank_chunks(text, offset, (document(long),))
     assert first == rank_chunks(text, offset, (document(long),))
     assert all(chunk.text.count("\n") < MAX_CHUNK_LINES for chunk in first)
+
+
+def chunk_of(text: str, path: str, language: str, word: str) -> str:
+    """The text of the best chunk of a file for a cursor behind `word`."""
+    here, offset = at_cursor(f"{word} ‸")
+    return rank_chunks(here, offset, (document(text, language, path),))[0].text
+
+
+def java_class(num_methods: int) -> str:
+    methods = "\n".join(
+        f"    /** Number {n}. */\n    int method{n}(int first, int second) {{\n"
+        f"        return first + second;\n    }}\n"
+        for n in range(num_methods)
+    )
+    return f"class Numbers extends Base {{\n{methods}}}\n"
+
+
+def test_a_chunk_inside_a_class_begins_with_its_header_and_a_whole_method() -> None:
+    chunk = chunk_of(java_class(20), "Numbers.java", "java", "method17")
+    lines = chunk.split("\n")
+    assert lines[0] == "class Numbers extends Base"
+    assert lines[1].startswith("    /** Number ")
+    assert len(lines) <= MAX_CHUNK_LINES
+
+
+def test_a_comment_stays_with_the_function_below_it() -> None:
+    first = "\n".join(f"first_{n} = {n}" for n in range(4))
+    text = f"def one():\n    {first.replace(chr(10), chr(10) + '    ')}\n    return 1\n\n"
+    text += "# What two does.\ndef two():\n    second = 2\n    return second\n"
+    assert chunk_of(text, "a.py", "python", "two").startswith("# What two does.\ndef two():")
+
+
+def test_the_end_of_a_ruby_method_begins_no_chunk() -> None:
+    body = "\n".join(f"  first_{n} = {n}" for n in range(6))
+    text = f"def one\n{body}\nend\n\ndef two\n  second = 2\n  third = 3\nend\n"
+    assert chunk_of(text, "a.rb", "ruby", "two").startswith("def two\n")
+    assert chunk_of(text, "a.rb", "ruby", "one").endswith("\nend")
+
+
+def test_a_language_without_a_grammar_is_split_by_its_lines() -> None:
+    body = "\n".join(f"  local first_{n} = {n}" for n in range(6))
+    text = f"function one()\n{body}\nend\nfunction two()\n  local second = third\nend\n"
+    assert "function two()" in chunk_of(text, "a.lua", "lua", "two")

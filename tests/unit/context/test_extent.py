@@ -61,6 +61,106 @@ def test_ecmascript(picture: str, language: str, expected: Extent) -> None:
     assert extent(picture, language) is expected
 
 
+@pytest.mark.parametrize(
+    ("language", "picture"),
+    [
+        ("go", "func f() {‸\n"),
+        ("go", "func f() {\n\t‸\n}\n"),
+        ("go", "func tot‸\n"),
+        ("go", "// total adds up.\n‸\nvar a = 1\n"),
+        ("rust", "fn f() -> i32 {‸\n"),
+        ("rust", "impl Item {\n    ‸\n}\n"),
+        ("rust", "pub fn tot‸\n"),
+        ("rust", "/// The sum.\n‸\nfn f() {}\n"),
+        ("java", "class A {\n    void f() {‸}\n}\n"),
+        ("java", "class A {\n    ‸\n}\n"),
+        ("java", "class A {\n    public int tot‸\n}\n"),
+        ("java", "class A {\n    /**\n     * The sum.\n     */\n    ‸\n    int a;\n}\n"),
+        ("c", "int f(void) {‸\n"),
+        ("c", "int f(void)\n{\n    ‸\n}\n"),
+        ("c", "struct item ‸\n"),
+        ("c", "// The sum.\n‸\nint a;\n"),
+        ("cpp", "namespace a {‸\n"),
+        ("cpp", "class A {\n    ‸\n};\n"),
+        ("cpp", "template <typename T‸>\n"),
+        ("cpp", "/* The sum.\n */\n‸\nint a;\n"),
+        ("csharp", "class A\n{\n    void F() {‸\n}\n"),
+        ("csharp", "class A\n{\n    ‸\n}\n"),
+        ("csharp", "class A\n{\n    public int Tot‸\n}\n"),
+        ("csharp", "class A\n{\n    /// The sum.\n    ‸\n    int a;\n}\n"),
+        ("ruby", "def f‸\n"),
+        ("ruby", "def f\n  ‸\nend\n"),
+        ("ruby", "items.each do‸\n"),
+        ("ruby", "items.each do |item|‸\n"),
+        ("ruby", "# The sum.\n‸\na = 1\n"),
+        ("php", "<?php\nfunction f() {‸\n"),
+        ("php", "<?php\nfunction f()\n{\n    ‸\n}\n"),
+        ("php", "<?php\nforeach ($a as $b):‸\n"),
+        ("php", "<?php\n// The sum.\n‸\n$a = 1;\n"),
+        ("shellscript", "f() {‸\n"),
+        ("shellscript", "if a; then\n  ‸\nfi\n"),
+        ("shellscript", "for a in b; do‸\n"),
+        ("shellscript", "if a; then\n‸\nfi\n"),
+        ("shellscript", "# The sum.\n‸\na=1\n"),
+    ],
+)
+def test_block(language: str, picture: str) -> None:
+    assert extent(picture, language) is Extent.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("language", "picture"),
+    [
+        ("go", "\ta := ‸\n"),
+        ("go", "func f(‸) int {\n\treturn 1\n}\n"),
+        ("go", "// if the su‸\n"),
+        ("go", 'var a = "if {‸"\n'),
+        ("go", "var a = `\nif ‸\n`\n"),
+        ("go", "func f() {‸\n\treturn\n}\n"),
+        ("rust", "let a = ‸;\n"),
+        ("rust", "fn f(a‸: i32) {}\n"),
+        ("rust", "/// if the su‸\nfn f() {}\n"),
+        ("rust", "/* if ‸ */\n"),
+        ("rust", 'const A: &str = "fn {‸";\n'),
+        ("java", "int a = ‸;\n"),
+        ("java", "class A {\n    void f(‸) throws E {}\n}\n"),
+        ("java", "/** if the su‸\n */\n"),
+        ("java", 'class A {\n    String a = "if {‸";\n}\n'),
+        ("c", "int a = ‸;\n"),
+        ("c", "int f(int ‸) {\n}\n"),
+        ("c", "/*\n * if ‸\n */\n"),
+        ("c", 'char *a = "if {‸";\n'),
+        ("c", "a();\n‸\nb();\n"),
+        ("cpp", "auto a = ‸;\n"),
+        ("cpp", "if (a‸ == b) {\n}\n"),
+        ("cpp", "// if the su‸\n"),
+        ("cpp", 'auto a = R"(\nif {‸\n)";\n'),
+        ("csharp", "var a = ‸;\n"),
+        ("csharp", "if (a‸ == b) {\n}\n"),
+        ("csharp", "/// if the su‸\n"),
+        ("csharp", 'var a = @"if {‸";\n'),
+        ("ruby", "a = ‸\n"),
+        ("ruby", "def f(a‸, b)\nend\n"),
+        ("ruby", "# if the su‸\n"),
+        ("ruby", "a = 'do {‸'\n"),
+        ("ruby", "a = <<~SQL\n  if {‸\nSQL\n"),
+        ("ruby", "undo‸\n"),
+        ("php", "<?php\n$a = ‸;\n"),
+        ("php", "<?php\nfunction f($a‸, $b) {}\n"),
+        ("php", "<?php\n# if the su‸\n"),
+        ("php", "<?php\n$a = 'if {‸';\n"),
+        ("php", '<?php\n$a = "if {‸";\n'),
+        ("shellscript", "a=‸\n"),
+        ("shellscript", "echo ‸ | sort\n"),
+        ("shellscript", "# if the su‸\n"),
+        ("shellscript", "echo 'then {‸'\n"),
+        ("shellscript", "cat <<EOF\nif {‸\nEOF\n"),
+    ],
+)
+def test_line(language: str, picture: str) -> None:
+    assert extent(picture, language) is Extent.LINE
+
+
 def test_a_language_without_a_grammar_still_gets_an_answer() -> None:
-    assert extent("fn main() {‸\n", "rust") is Extent.BLOCK
-    assert extent("let x = ‸;\n", "rust") is Extent.LINE
+    assert extent("fn main() {‸\n", "zig") is Extent.BLOCK
+    assert extent("let x = ‸;\n", "zig") is Extent.LINE

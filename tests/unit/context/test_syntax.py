@@ -1,7 +1,13 @@
-from hypothesis import given
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inkling.context.syntax import parse
+from inkling.context.languages import LANGUAGE_OF_EXTENSION, LANGUAGES
+from inkling.context.syntax import extent_at, parse
+from inkling.core import Extent
 
 CODE = st.text(alphabet="def f(x):\n    return 'é🎉' # {}[]=\t", max_size=60)
 
@@ -29,3 +35,37 @@ def test_an_inserted_text_is_parsed_incrementally(text: str, at: int, inserted: 
 
 def test_an_unknown_language_has_no_tree() -> None:
     assert parse("cobol", "MOVE A TO B.") is None
+
+
+SAMPLES = Path(__file__).parent / "samples"
+PIECES = st.sampled_from(["{", "}", "(", "end", "\n", " ", '"', "é🎉", "fn f() ", "/*", "#", "<<A"])
+# Where (a share of the text), how many characters go, what comes.
+EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 20), PIECES), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("name", ["shop.rs", "shop.rb", "shop.cpp", "shop.sh"])
+@given(edits=EDITS)
+@settings(max_examples=40)
+def test_a_reparse_after_edits_equals_a_fresh_parse(
+    name: str, edits: list[tuple[float, int, str]]
+) -> None:
+    language = LANGUAGE_OF_EXTENSION[Path(name).suffix]
+    text = (SAMPLES / name).read_text(encoding="utf-8")
+    tree = parse(language, text)
+    for where, removed, inserted in edits:
+        at = int(where * len(text))
+        text = text[:at] + inserted + text[at + removed :]
+        tree = parse(language, text, tree)
+        fresh = parse(language, text)
+        assert tree is not None
+        assert fresh is not None
+        assert str(tree.tree.root_node) == str(fresh.tree.root_node)
+
+
+def test_a_language_whose_grammar_does_not_load_has_no_tree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = replace(LANGUAGES["go"], grammar="tree_sitter_that_is_not_there")
+    monkeypatch.setitem(LANGUAGES, "go", missing)
+    assert parse("go", "func f() {\n") is None
+    assert extent_at(None, "func f() {", 10) is Extent.BLOCK

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from inkling.core import Extent
-from inkling.postprocess import Draft
+from inkling.postprocess import Draft, Place
 
 
-def draft_of(picture: str, extent: Extent, *, is_whole: bool = True) -> Draft:
+def draft_of(picture: str, extent: Extent, *, is_whole: bool = True, language: str = "") -> Draft:
     before, rest = picture.split("├")
     text, suffix = rest.split("┤")
-    return Draft(text, before[before.rfind("\n") + 1 :], suffix, extent, is_whole)
+    return Draft(text, Place(before, suffix, extent, language), is_whole)
 
 
 def check(
@@ -20,8 +20,9 @@ def check(
     extent: Extent = Extent.BLOCK,
     is_done: bool | None = None,
     is_whole: bool = True,
+    language: str = "",
 ) -> None:
-    result = filter_(draft_of(picture, extent, is_whole=is_whole))
+    result = filter_(draft_of(picture, extent, is_whole=is_whole, language=language))
     assert result.text == expect
     if is_done is not None:
         assert result.is_done is is_done

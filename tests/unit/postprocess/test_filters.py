@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkling.core import Extent
-from inkling.postprocess import Draft, apply_filters
+from inkling.postprocess import Draft, Place, apply_filters, cut
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.postprocess.repetition import num_sure_lines, stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
@@ -137,8 +137,8 @@ def test_an_empty_result_names_its_filter() -> None:
     st.sampled_from(Extent),
     st.booleans(),
 )
-def test_filters_only_ever_shorten(
+def test_cuts_only_ever_shorten(
     text: str, line_before: str, suffix: str, extent: Extent, is_whole: bool
 ) -> None:
-    result = apply_filters(Draft(text, line_before, suffix, extent, is_whole))
+    result = cut(Draft(text, Place(line_before, suffix, extent), is_whole))
     assert text.startswith(result.text)

@@ -1,0 +1,61 @@
+"""Where a completion goes: the document on both sides of the cursor, and what it says of itself."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from inkling.core import Extent
+from inkling.postprocess.marks import Marks, Scan, marks_of, match, scan
+
+# Longer documents (characters) are not searched for their brackets: a token must not wait for it.
+MAX_SCANNED = 400_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """`before` and `suffix` are all of the document left and right of the cursor; `language` is
+    the LSP language id, "" for unknown. What filters ask of the document is found out once."""
+
+    before: str
+    suffix: str
+    extent: Extent
+    language: str = ""
+
+    @cached_property
+    def line_before(self) -> str:
+        """The cursor's line left of the cursor."""
+        return self.before[self.before.rfind("\n") + 1 :]
+
+    @cached_property
+    def marks(self) -> Marks | None:
+        """How to read the document's brackets, None if that is not known."""
+        is_short = len(self.before) + len(self.suffix) <= MAX_SCANNED
+        return marks_of(self.language) if is_short else None
+
+    @property
+    def inside(self) -> str:
+        """The mark that ends the string or comment the cursor is in, "" in code."""
+        return self._scan_before.inside
+
+    @cached_property
+    def open_brackets(self) -> str:
+        """The brackets open at the cursor, outermost first."""
+        return match(self._scan_before.brackets)[0]
+
+    @cached_property
+    def closers_below(self) -> str:
+        """The closers right of the cursor that the text right of it does not open."""
+        return self._closers_after(self.inside)
+
+    @cached_property
+    def closers_below_code(self) -> str:
+        """The same once the completion has left the string or comment the cursor is in."""
+        return self._closers_after("") if self.inside else self.closers_below
+
+    @cached_property
+    def _scan_before(self) -> Scan:
+        return Scan((), "") if self.marks is None else scan(self.before, self.marks)
+
+    def _closers_after(self, inside: str) -> str:
+        return (
+            "" if self.marks is None else match(scan(self.suffix, self.marks, inside).brackets)[1]
+        )

@@ -1,0 +1,51 @@
+"""The last step, on the finished text: a block does not end in the middle of a statement.
+
+Not one of the filters: it needs the document's syntax tree, which one thread owns, and a document
+is parsed for each try.
+"""
+
+from tree_sitter import Node
+
+from inkling.context.syntax import SyntaxTree, parse
+from inkling.postprocess.draft import Draft
+
+MAX_TRIES = 4
+# A document with more faults than this (nodes) tells nothing about the completion.
+MAX_FAULTS = 200
+
+
+def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
+    """The draft's text without the last lines that break the document, if it breaks it.
+
+    `tree` is the document's without the completion. Of the prefixes of whole lines that keep the
+    `num_shown` characters on screen, and the first line with anything on it, the longest with the
+    fewest faults is kept. A line on its own stays: while it is typed it is seldom valid, and the
+    brackets of the line are another filter's.
+    """
+    text, place = draft.text, draft.place
+    lines = text.split("\n")
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    allowed = _num_faults(tree.tree.root_node)
+    best, fewest = text, MAX_FAULTS
+    for num_lines in range(len(lines), max(first, len(lines) - MAX_TRIES), -1):
+        part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text
+        if len(part) < num_shown:
+            break
+        joined = parse(place.language, place.before + part + place.suffix, tree)
+        num_faults = _num_faults(joined.tree.root_node) if joined else 0
+        if num_faults < fewest:
+            best, fewest = part, num_faults
+        if num_faults <= allowed:
+            break
+    return best
+
+
+def _num_faults(node: Node) -> int:
+    """How many nodes under this one are errors or missing, counted up to MAX_FAULTS."""
+    num_faults, waiting = 0, [node]
+    while waiting and num_faults < MAX_FAULTS:
+        node = waiting.pop()
+        if node.has_error:
+            num_faults += node.is_error or node.is_missing
+            waiting += node.children
+    return num_faults
