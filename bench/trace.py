@@ -17,9 +17,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from inkling.completer import CHUNKS_REACH
 from inkling.context.chunks import rank_chunks
 from inkling.core import DocumentSnapshot
+from inkling.preparation import CHUNKS_REACH
 from inkling.prompt.harmony import Wording, wording_of
 from inkling.prompt.plan import PromptPlan, make_plan
 from inkling.tokenizer import Tokenizer

@@ -1,41 +1,33 @@
 """The pipeline from a cursor to a completion. `Completer.complete` is its list of steps.
 
-Owns, per document: the prompt plan, the syntax tree and the generations still worth reading. Knows
-nothing of the language server protocol and of the engine's insides. Event loop only; slow pure work
-runs in threads on snapshots.
+Owns, per document: its edit episode (prompt plan, syntax tree) and the generations still worth
+reading. Knows nothing of the language server protocol and of the engine's insides. Event loop only;
+slow pure work runs in a thread on snapshots.
 """
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from inkling.client import EngineClient, EngineModel, Piece, SamplingParams
+from inkling.client import EngineClient, Piece, SamplingParams
 from inkling.config import Settings
-from inkling.context.chunks import rank_chunks
-from inkling.context.neighbours import neighbours
-from inkling.context.syntax import SyntaxTree, extent_at, parse
-from inkling.core import Completion, CompletionRequest, DocumentSnapshot, Extent, Priority
+from inkling.context.syntax import SyntaxTree
+from inkling.core import Completion, CompletionRequest, Extent, Priority
 from inkling.errors import InklingError
 from inkling.generation import Generation
 from inkling.postprocess import Draft
 from inkling.postprocess.valid_syntax import trim_to_valid_syntax
-from inkling.prompt.harmony import wording_of
-from inkling.prompt.plan import Prompt, PromptPlan, make_plan
+from inkling.preparation import EditEpisode, Target, prepare
+from inkling.prompt.plan import Prompt
 from inkling.silence import reason_for_silence
 from inkling.tokenizer import Tokenizer
 
 # Finished completions remembered per document: backspace and re-typing are answered from them.
 REMEMBERED = 8
-# A line longer than this (characters) is data: parsing it again at each key could take a second.
-MAX_PARSED_LINE = 20_000
-# Longer open documents are not searched for related chunks.
-MAX_OTHER_CHARS = 200_000
-# Related chunks are chosen again once the cursor is this far (characters) from where they were.
-CHUNKS_REACH = 4000
 
 
 @dataclass(frozen=True)
@@ -51,19 +43,10 @@ class Status:
 
 @dataclass
 class _Track:
-    """What is kept of one document between requests."""
+    """What is kept of one document: see `EditEpisode`, and the generations still worth reading."""
 
     generations: deque[Generation] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    plan: PromptPlan | None = None
-    tree: SyntaxTree | None = None
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """The model that answers and its vocabulary."""
-
-    model: EngineModel
-    tokenizer: Tokenizer
+    episode: EditEpisode = field(default_factory=EditEpisode)
 
 
 class Completer:
@@ -79,7 +62,7 @@ class Completer:
         self._settings = settings
         self._on_status = on_status
         self._tracks: dict[str, _Track] = {}
-        self._ready: asyncio.Task[_Ready] | None = None
+        self._ready: asyncio.Task[Target] | None = None
         # One thread: parsers and tracks have one user at a time, and a keystroke needs no more.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inkling-context")
 
@@ -170,53 +153,22 @@ class Completer:
                 await generation.cancel()
         if self._settings.debounce_ms:
             await asyncio.sleep(self._settings.debounce_ms / 1000)
-        ready = await self._engine()
+        target = await self._engine()
         loop = asyncio.get_running_loop()
-        extent, prompt, tree = await loop.run_in_executor(
-            self._thread, self._prepare, ready, track, request
+        prepared = await loop.run_in_executor(
+            self._thread, prepare, request, track.episode, target, self._settings
         )
-        is_block = extent is Extent.BLOCK
+        is_block = prepared.extent is Extent.BLOCK
         limit = self._settings.block_tokens if is_block else self._settings.line_tokens
         params = SamplingParams(
-            max_tokens=min(limit, ready.model.context_len // 2),
+            max_tokens=min(limit, target.model.context_len // 2),
             stop=() if is_block else ("\n",),
         )
-        pieces = partial(self._pieces, prompt, params)
-        trim = partial(self._trim, tree)
-        generation = Generation(document, request.offset, extent, pieces, trim)
+        pieces = partial(self._pieces, prepared.prompt, params)
+        trim = partial(self._trim, prepared.tree)
+        generation = Generation(document, request.offset, prepared.extent, pieces, trim)
         track.generations.append(generation)
         return generation
-
-    def _prepare(
-        self, ready: _Ready, track: _Track, request: CompletionRequest
-    ) -> tuple[Extent, Prompt, SyntaxTree | None]:
-        """Syntax, related chunks and prompt of a request. Runs in the context thread."""
-        document, offset = request.document, request.offset
-        is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
-        tree = parse(document.language, document.text, track.tree) if is_parsed else None
-        track.tree = tree
-        extent = extent_at(tree, document.text, offset)
-        tokenizer = ready.tokenizer
-        plan = track.plan
-        if plan is None or not plan.holds(tokenizer, document, offset):
-            longest = max(self._settings.line_tokens, self._settings.block_tokens)
-            context_len = ready.model.context_len
-            room = context_len - min(longest, context_len // 2)
-            is_near = plan is not None and abs(plan.chunks_offset - offset) <= CHUNKS_REACH
-            chunks = None
-            if not is_near:
-                others = (*self._usable(request.others), *neighbours(document, tree))
-                chunks = rank_chunks(document.text, offset, others)
-            plan = track.plan = make_plan(
-                tokenizer,
-                wording_of(ready.model.kind),
-                document,
-                offset,
-                chunks,
-                min(self._settings.prompt_tokens, room),
-                previous=plan,
-            )
-        return extent, plan.prompt(tokenizer, document, offset), tree
 
     async def _trim(self, tree: SyntaxTree | None, draft: Draft, num_shown: int) -> str:
         """The last step of a block: see `trim_to_valid_syntax`."""
@@ -226,13 +178,6 @@ class Completer:
         return await loop.run_in_executor(
             self._thread, trim_to_valid_syntax, draft, tree, num_shown
         )
-
-    def _usable(self, others: tuple[DocumentSnapshot, ...]) -> Iterator[DocumentSnapshot]:
-        """The open documents whose text may stand in a prompt."""
-        for other in others:
-            is_small = len(other.text) <= MAX_OTHER_CHARS
-            if is_small and not reason_for_silence(self._settings, other):
-                yield other
 
     async def _pieces(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Piece, None]:
         """The engine's stream. A failed engine is asked for anew by the next request."""
@@ -248,7 +193,7 @@ class Completer:
             self._set_status(state="error", reason=str(error))
             raise
 
-    async def _engine(self) -> _Ready:
+    async def _engine(self) -> Target:
         """The model to ask, started if need be. Many may wait for the one start; none ends it."""
         if self._ready is None:
             self._set_status(state="starting")
@@ -260,16 +205,16 @@ class Completer:
             self._forget_engine(starting)
             raise
 
-    def _forget_engine(self, ready: "asyncio.Task[_Ready] | None") -> None:
+    def _forget_engine(self, ready: "asyncio.Task[Target] | None") -> None:
         """Ask anew next time, unless somebody has asked anew already."""
         if self._ready is ready:
             self._ready = None
 
-    async def _connect(self) -> _Ready:
+    async def _connect(self) -> Target:
         model = await self._client.model()
         tokenizer = await asyncio.to_thread(Tokenizer.load, model.root)
         self._set_status(state="ready", model=model.description, kind=model.kind)
-        return _Ready(model, tokenizer)
+        return Target(model, tokenizer)
 
     def _completion(
         self, request: CompletionRequest, generation: Generation, text: str, from_cache: bool
@@ -300,9 +245,3 @@ class Completer:
         if status != self.status:
             self.status = status
             self._on_status(status)
-
-
-def _line_len(text: str, offset: int) -> int:
-    """Length of the line around an offset."""
-    start, end = text.rfind("\n", 0, offset) + 1, text.find("\n", offset)
-    return (end if end >= 0 else len(text)) - start

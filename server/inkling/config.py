@@ -62,6 +62,9 @@ class Settings(BaseModel):
     prompt_tokens: Annotated[
         int, Field(ge=128, description="Token budget of a prompt; the model's context caps it.")
     ] = 4096
+    related_code: Annotated[bool, Field(description="Let code of other files into the prompt.")] = (
+        True
+    )
     line_tokens: Annotated[
         int, Field(ge=1, le=512, description="Most tokens of a single-line completion.")
     ] = 48
