@@ -25,16 +25,26 @@ class Found:
         return {**asdict(self), "figures": dict(self.figures)}
 
 
-def compare_logits(name: str, got: Tensor, want: Tensor) -> Found:
+def compare_logits(name: str, got: Tensor, want: Tensor, is_edge: Tensor | None = None) -> Found:
     """Logits `[rows, vocab]` against a reference's: the KL divergence of the next token, and how
     often the likeliest token differs, with the largest lead the reference gave it then.
 
-    Fails at KL median >= 1e-3, p99 >= 1e-2, NaN, or a token that differs although the reference's
-    lead is more than twice the largest difference of that row's logits.
+    `is_edge` bool `[rows]`: rows for which rounding may choose another expert. They are counted and
+    their largest divergence is shown; they must be finite, and the rest of what is checked is of the
+    others. Fails at KL median >= 1e-3, p99 >= 1e-2, NaN, or a token that differs although the
+    reference's lead is more than twice the largest difference of that row's logits.
     """
+    is_finite = bool(got.isfinite().all())
     got, want = got.float(), want.float()
-    log_got, log_want = got.log_softmax(-1), want.log_softmax(-1)
-    divergence = (log_want.exp() * (log_want - log_got)).sum(-1)
+    edge_figures: dict[str, float | int | str | bool] = {}
+    if is_edge is not None:
+        edge = _divergence(got[is_edge], want[is_edge])
+        largest = f"{edge.max().item():.1e}" if len(edge) else "-"
+        edge_figures = {"on a router's edge": len(edge), "their largest KL": largest}
+        got, want = got[~is_edge], want[~is_edge]
+    if not len(got):
+        return Found(name, is_finite, {"rows": 0, **edge_figures})
+    divergence = _divergence(got, want)
     two = want.topk(2).values
     lead = two[:, 0] - two[:, 1]
     differs = got.argmax(-1) != want.argmax(-1)
@@ -46,14 +56,21 @@ def compare_logits(name: str, got: Tensor, want: Tensor) -> Found:
         "relative error": f"{((got - want).norm() / want.norm()).item():.1e}",
         "top-1 differs": int(differs.sum()),
         "largest lead of those": f"{lead[differs].max().item() if differs.any() else 0.0:.1e}",
+        **edge_figures,
     }
     is_ok = (
-        bool(got.isfinite().all())
+        is_finite
         and divergence.median().item() < 1e-3
         and divergence.quantile(0.99).item() < 1e-2
         and not bool((differs & (lead > 2 * rounding)).any())
     )
     return Found(name, is_ok, figures)
+
+
+def _divergence(got: Tensor, want: Tensor) -> Tensor:
+    """KL divergence of each row of fp32 logits from the reference's."""
+    log_got, log_want = got.log_softmax(-1), want.log_softmax(-1)
+    return (log_want.exp() * (log_want - log_got)).sum(-1)
 
 
 def free() -> None:

@@ -15,6 +15,7 @@ from inkling.engine.gpu.memory import check_fits, needed
 from inkling.engine.gpu.upload import Progress
 from inkling.engine.model.base import Model
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.paged_kv import KVBits
 from inkling.engine.stub import StubModel
 from inkling.errors import InklingError, TooLarge
 from inkling.tokenizer import Tokenizer
@@ -117,7 +118,7 @@ def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | No
     kv_tokens = num_pages(settings, longest) * PAGE_LEN
     load = _load_exllamav2 if settings.backend == "exllamav2" else _load_fused
     try:
-        return load(folder, kv_tokens, progress)
+        return load(folder, kv_tokens, settings.kv_bits, progress)
     except torch.OutOfMemoryError as error:
         raise TooLarge(
             f"{folder.name} no longer fitted the GPU while it was loaded: end other programs that use"
@@ -125,7 +126,7 @@ def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | No
         ) from error
 
 
-def _load_fused(folder: Path, kv_tokens: int, progress: Progress | None) -> Model:
+def _load_fused(folder: Path, kv_tokens: int, kv_bits: KVBits, progress: Progress | None) -> Model:
     # Only here: a machine without a GPU need not have what the kernels are built with.
     try:
         from inkling.engine.gpu.model import GpuModel
@@ -135,12 +136,14 @@ def _load_fused(folder: Path, kv_tokens: int, progress: Progress | None) -> Mode
             'brings it, or set engine.device to "cpu".'
         ) from error
 
-    check_fits(needed(folder, kv_tokens, PAGE_LEN), *torch.cuda.mem_get_info())
+    check_fits(needed(folder, kv_tokens, PAGE_LEN, kv_bits), *torch.cuda.mem_get_info())
     return GpuModel(*load_gpu_weights(folder, torch.device("cuda"), progress))
 
 
-def _load_exllamav2(folder: Path, kv_tokens: int, progress: Progress | None) -> Model:
+def _load_exllamav2(
+    folder: Path, kv_tokens: int, kv_bits: KVBits, progress: Progress | None
+) -> Model:
     kernels = exllamav2.load_kernels()
     free_bytes, _ = torch.cuda.mem_get_info()
-    exllamav2.check_fits(exllamav2.needed(folder, kv_tokens, PAGE_LEN), free_bytes)
+    exllamav2.check_fits(exllamav2.needed(folder, kv_tokens, PAGE_LEN, kv_bits), free_bytes)
     return exllamav2.load_exllamav2(folder, torch.device("cuda"), kernels, progress)

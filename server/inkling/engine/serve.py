@@ -45,6 +45,8 @@ def run(settings: EngineSettings) -> int:
     logging.getLogger("inkling").setLevel(logging.INFO)
     # Two idle threads that spin on shared cores make each other 10 to 30 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Without gaps between blocks of video memory: `balanced` takes 0.1 GiB less of a 16 GB card.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:  # who looks for an engine holds the lock for a moment
         with lock("engine.lock") as is_ours:

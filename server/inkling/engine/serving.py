@@ -50,11 +50,12 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
     longest = model.config.max_position_embeddings
     limit = context_len(settings, longest)
     try:
-        store = model.new_kv(num_pages(settings, longest), PAGE_LEN)
+        store = model.new_kv(num_pages(settings, longest), PAGE_LEN, settings.kv_bits)
     except torch.OutOfMemoryError as error:
+        smaller = ", or set engine.kv_bits to 8" if settings.kv_bits == 16 else ""
         raise TooLarge(
             f"The GPU has no room for {settings.kv_tokens} tokens of KV cache beside the model: end"
-            " other programs that use it, or lower engine.kv_tokens."
+            f" other programs that use it, or lower engine.kv_tokens{smaller}."
         ) from error
     cache = KVCache(store)
     generator = Generator(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inkling.engine.model.base import KVStore
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.paged_kv import KVBits
 from inkling.tokenizer import Tokenizer
 
 TEXT = "stub_value = compute(1, 2)"
@@ -57,7 +58,7 @@ class StubModel:
             tie_word_embeddings=False,
         )
 
-    def new_kv(self, num_pages: int, page_len: int) -> KVStore:
+    def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> KVStore:
         return _NoKV(num_pages, page_len)
 
     def forward(

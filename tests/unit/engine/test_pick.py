@@ -79,6 +79,15 @@ def test_a_kv_cache_too_large_for_the_gpu_is_refused_before_loading(
         pick_model(EngineSettings(model=str(demo_folder()), kv_tokens=10_000_000))
 
 
+def test_8_bits_let_a_larger_kv_cache_fit(gpu: list[tuple[object, ...]]) -> None:
+    settings = EngineSettings(model=str(demo_folder()), kv_tokens=5_000_000)
+    with pytest.raises(TooLarge, match="are free: set engine.kv_bits to 8, or lower engine.kv_tok"):
+        pick_model(settings)
+    assert not gpu
+    pick_model(settings.model_copy(update={"kv_bits": 8}))
+    assert gpu
+
+
 def test_memory_that_others_take_meanwhile_is_one_sentence(
     gpu: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from inkling.engine.job import Done, Event, Failed, Finished, Job, Token
 from inkling.engine.kv import KVCache
 from inkling.engine.model.base import KVStore, Step
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.paged_kv import KVBits
 from inkling.engine.stub import StubModel
 from inkling.engine.vocabulary import Vocabulary
 from inkling.tokenizer import Tokenizer
@@ -69,7 +70,7 @@ class ToyModel:
         self.logits_of: Callable[[Sequence[int]], Tensor] = toy_logits
         self.fail_at: int | None = None
 
-    def new_kv(self, num_pages: int, page_len: int) -> KVStore:
+    def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> KVStore:
         return ToyStore(num_pages, page_len)
 
     def forward(

@@ -43,6 +43,9 @@ def test_weights_and_kv_are_counted(folder: Path) -> None:
     need = needed(folder, 1000, 16)
     assert nbytes(model._weights) < need.weights
     assert need.kv == 63 * 16 * model.new_kv(63, 16).bytes_per_token == 63 * 16 * need.kv_per_token
+    in_8_bits = needed(folder, 1000, 16, 8)
+    assert in_8_bits.kv_per_token == model.new_kv(63, 16, 8).bytes_per_token
+    assert in_8_bits.kv == need.kv_in_8_bits == 63 * 16 * in_8_bits.kv_per_token < need.kv
     assert need.total == need.weights + need.kv + need.workspace
 
 

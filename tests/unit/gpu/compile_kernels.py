@@ -17,6 +17,7 @@ from triton.compiler import ASTSource
 
 from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.kernels import attention, dense, experts, norm, rotary, router, tiles
+from inkling.engine.model.paged_kv import KVBits
 
 HIDDEN, INNER, VOCAB, EXPERTS, TOP_K = 2880, 2880, 201_088, 32, 4
 HEADS = {"HEADS": 64, "KV_HEADS": 8}
@@ -24,6 +25,7 @@ INTS = ("num_rows", "num_tokens", "num_pairs", "num_blocks")
 FLOATS = ("eps", "limit", "scale", "log2_e")
 POINTERS = {
     **dict.fromkeys(("queries_ptr", "keys_ptr", "values_ptr", "scale_max_ptr"), "*fp16"),
+    **dict.fromkeys(("key_scales_ptr", "value_scales_ptr"), "*fp16"),
     **dict.fromkeys(("words_ptr", "high_ptr", "chosen_ptr", "pairs_ptr"), "*i32"),
     **dict.fromkeys(("block_expert_ptr", "block_first_ptr", "block_rows_ptr"), "*i32"),
     **dict.fromkeys(("start_ptr", "num_rows_ptr", "page_table_ptr"), "*i32"),
@@ -113,16 +115,22 @@ def main() -> None:
         sizes = {"HIDDEN": HIDDEN, "NUM_ADDED": added, "FEATURES": 4096}
         compile_kernel(norm.add_and_norm_kernel, sizes, {"out_ptr": "*fp16"}, num_warps=8)
 
-    sizes = {"PAGE_LEN": 256, **HEADS, "HALF": 32, "QUERY_ROWS": 64, "KEY_ROWS": 8}
-    compile_kernel(rotary.rotate_and_append_kernel, sizes, {})
-    for window, tokens, splits in ((0, 16, 1), (128, 16, 1), (0, 1, 32), (0, 8, 32)):
-        rows = max(16, tokens * 8)
-        sizes = {"WINDOW": window, "PAGE_LEN": 256, **HEADS, "HEAD_DIM": 64}
-        sizes |= {"TOKENS": tokens, "ROWS": rows, "KEYS": attention._KEYS, "SPLITS": splits}
-        warps = 8 if rows > 64 else 4
-        compile_kernel(
-            attention.attend_kernel, sizes, {"out_ptr": "*fp16"}, num_warps=warps, num_stages=3
-        )
+    widths: tuple[KVBits, ...] = (16, 8)
+    for bits in widths:
+        kv: dict[str, Any] = {"KV_BITS": bits}
+        pointers = {"out_ptr": "*fp16"}
+        if bits == 8:
+            pointers |= {"keys_ptr": "*i8", "values_ptr": "*i8"}
+        else:
+            kv |= {"key_scales_ptr": None, "value_scales_ptr": None}
+        sizes = {"PAGE_LEN": 256, **HEADS, "HALF": 32, "QUERY_ROWS": 64, "KEY_ROWS": 8, **kv}
+        compile_kernel(rotary.rotate_and_append_kernel, sizes, pointers)
+        for window, tokens, splits in ((0, 16, 1), (128, 16, 1), (0, 1, 32), (0, 8, 32)):
+            rows = max(16, tokens * 8)
+            sizes = {"WINDOW": window, "PAGE_LEN": 256, **HEADS, "HEAD_DIM": 64, **kv}
+            sizes |= {"TOKENS": tokens, "ROWS": rows, "KEYS": attention._KEYS, "SPLITS": splits}
+            options = attention.launch_options(rows, bits)
+            compile_kernel(attention.attend_kernel, sizes, pointers, **options)
     sizes = {"HEADS": 64, "HEAD_DIM": 64, "SPLITS": 32}
     compile_kernel(attention.combine_kernel, sizes, {"out_ptr": "*fp16"}, num_warps=1)
 

@@ -1,5 +1,6 @@
 """What Triton's interpreter needs. Kernels are imported within functions: not every machine has triton."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,3 +36,15 @@ def _interpreter() -> None:
         return self.rewrite()(*args, **kwargs)
 
     interpreter.InterpretedFunction.__call__ = call
+
+
+@pytest.fixture
+def wide_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the interpreter run few large blocks of threads: what a block costs, it costs once."""
+    if torch.cuda.is_available():
+        return
+    from inkling.engine.gpu.kernels import tiles
+
+    for name in ("_DENSE", "_EXPERTS"):
+        wide = [(most, replace(tile, columns=256, groups=2)) for most, tile in getattr(tiles, name)]
+        monkeypatch.setattr(tiles, name, wide)

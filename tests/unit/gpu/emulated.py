@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inkling.engine.gpu.step import BUCKETS, PARTS, Buffers, PassFields, Shape, constants
+from inkling.engine.gpu.step import BUCKETS, PARTS, Shape, constants
+from inkling.engine.gpu.step_arguments import Buffers, PassFields
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 
 HERE = Path(__file__).parent
 BLOCKS = 3
@@ -26,13 +27,19 @@ class EmulatedStep:
     """What `StepPass.run` does."""
 
     def __init__(
-        self, config: GptOssConfig, weights: GpuWeights, page_len: int, folder: Path
+        self,
+        config: GptOssConfig,
+        weights: GpuWeights,
+        page_len: int,
+        folder: Path,
+        kv_bits: KVBits = 16,
     ) -> None:
         """Compile each row count into `folder`, once for each set of constants."""
+        self.kv_bits = kv_bits
         self._libraries: dict[int, ctypes.CDLL] = {}
         num_floats = 0
         for rows in BUCKETS:
-            shape = Shape(rows, BLOCKS, THREADS, page_len, SHARED_LIMIT)
+            shape = Shape(rows, BLOCKS, THREADS, page_len, kv_bits, SHARED_LIMIT)
             self._libraries[rows] = _compile(constants(config, weights, shape), folder)
             sizes = (ctypes.c_uint64 * 2).in_dll(self._libraries[rows], "sizes")
             num_floats = max(num_floats, sizes[0])

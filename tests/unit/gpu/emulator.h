@@ -71,6 +71,7 @@ static u32 exchange(u32 value, int from) {
 
 static float bits_to_float(u32 bits) { float f; memcpy(&f, &bits, 4); return f; }
 static u32 float_to_bits(float f) { u32 bits; memcpy(&bits, &f, 4); return bits; }
+static int shuffle_xor(int v, int mask) { return (int)exchange((u32)v, (threadIdx.x & 31) ^ mask); }
 static float shuffle_xor(float v, int mask) {
     return bits_to_float(exchange(float_to_bits(v), (threadIdx.x & 31) ^ mask));
 }
@@ -108,6 +109,7 @@ static void wait_for_copies() {
         memcpy(copies.front().to, copies.front().from, copies.front().bytes);
 }
 static float load_fresh(const float* at) { return *at; }
+static float4 load_fresh_4(const float* at) { float4 four; memcpy(&four, at, 16); return four; }
 static int load_fresh(const int* at) { return *at; }
 static void prefetch_l2(const char*) {}
 static int dp4a_us(u32 a, u32 b, int c) {

@@ -12,10 +12,10 @@ from inkling.engine.exl2 import write_checkpoint
 from inkling.engine.exl2.write import Recipe
 from inkling.engine.gpu.layout import packed_nbytes
 from inkling.engine.gpu.load import load_gpu_weights
-from inkling.engine.gpu.memory import GIB, RECIPES, Need, check_fits, needed
+from inkling.engine.gpu.memory import GIB, RECIPES, Need, check_fits, kv_nbytes, needed
 from inkling.engine.gpu.synthetic import GPT_OSS_20B
 from inkling.engine.gpu.synthetic import RECIPES as SYNTHETIC
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 from inkling.errors import TooLarge
 from tests.unit.gpu.test_load import EXPERT, LAYER, V, experts, make_mxfp4, make_plain, permute
 from tests.unit.model.gpt_oss_cases import transformers_model
@@ -62,11 +62,20 @@ def test_orders_of_rows_and_other_formats_are_counted(tmp_path: Path) -> None:
     assert needed(tmp_path, 1024, 16).weights == loaded_nbytes(tmp_path)
 
 
-def test_the_kv_cache_is_counted_in_whole_pages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [16, 8])
+def test_the_kv_cache_is_counted_in_whole_pages(tmp_path: Path, bits: KVBits) -> None:
     write_checkpoint(tmp_path, CONFIG, transformers_model(CONFIG, seed=0).state_dict(), RECIPE)
-    kv = PagedKV(2, 65, 16, 2, 16, dtype=torch.float16, device=CPU)
-    assert needed(tmp_path, 1025, 16).kv == kv.keys.nbytes + kv.values.nbytes
-    assert needed(tmp_path, 1025, 16).kv_per_token == kv.bytes_per_token
+    kv = PagedKV(2, 65, 16, 2, 16, dtype=torch.float16, device=CPU, bits=bits)
+    found = needed(tmp_path, 1025, 16, bits)
+    held = (kv.keys, kv.values, kv.key_scales, kv.value_scales)
+    assert found.kv == sum(tensor.nbytes for tensor in held if tensor is not None)
+    assert found.kv_per_token == kv.bytes_per_token
+    assert found.kv_in_8_bits == needed(tmp_path, 1025, 16, 8).kv <= found.kv
+
+
+def test_gpt_oss_20b_takes_about_half_in_8_bits() -> None:
+    assert kv_nbytes(GPT_OSS_20B, 16) == 49_152
+    assert kv_nbytes(GPT_OSS_20B, 8) == 2 * 24 * 8 * (64 + 2) == 25_344
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -87,7 +96,10 @@ def test_the_sizes_we_name_are_those_of_the_layout(name: str) -> None:
 
 def need(weights: float, kv: float = 0.75, workspace: float = 0.75) -> Need:
     """The need of gpt-oss-20b, in GiB; 0.75 GiB are 16,384 tokens."""
-    return Need(int(weights * GIB), int(kv * GIB), 49_152, int(workspace * GIB))
+    kv_bytes = int(kv * GIB)
+    return Need(
+        int(weights * GIB), kv_bytes, 49_152, kv_bytes * 66 // 128, workspace=int(workspace * GIB)
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,6 +110,7 @@ def need(weights: float, kv: float = 0.75, workspace: float = 0.75) -> Need:
             15.0,
             15.6,
             [
+                "set engine.kv_bits to 8",
                 "lower engine.kv_tokens (and engine.context_len, if set) to 9216",
                 "end other programs that use the GPU",
                 'take gpt-oss-20b in the recipe "native" (11.5 GiB of weights)',
@@ -118,6 +131,18 @@ def test_what_does_not_fit_says_what_would(
         f"The model needs {weights + 1.5:.1f} GiB of video memory (weights {weights} GiB, KV cache"
         f" 0.8 GiB, workspace 0.8 GiB) but {free} GiB of {total} GiB are free: {', or '.join(cures)}."
     )
+
+
+def test_8_bits_are_no_cure_where_they_do_not_help_or_are_set() -> None:
+    large = need(13.8, kv=4.0)
+    in_8_bits = dataclasses.replace(large, kv=large.kv_in_8_bits, kv_per_token=25_344)
+    check_fits(in_8_bits, in_8_bits.total, 24 * GIB)
+    with pytest.raises(TooLarge, match="free: lower engine.kv_tokens"):
+        check_fits(in_8_bits, in_8_bits.total - 1, 24 * GIB)
+    with pytest.raises(TooLarge, match="free: lower engine.kv_tokens"):
+        check_fits(large, in_8_bits.total - 1, 24 * GIB)
+    with pytest.raises(TooLarge, match="free: set engine.kv_bits to 8, or lower"):
+        check_fits(large, in_8_bits.total, 24 * GIB)
 
 
 def test_what_fits_is_not_refused() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from inkling.engine.gpu.step import Unsupported
 from inkling.engine.model.base import Decoder
+from inkling.engine.model.paged_kv import KVBits
 from tests.unit.gpu.emulated import EmulatedStep
 from tests.unit.gpu.models import TINY, random_weights
 
@@ -106,3 +108,21 @@ def test_another_models_store_is_refused(model: Any) -> None:
     made, _ = model
     with pytest.raises(TypeError, match="its own new_kv"):
         made.forward([1], 0, PAGES, object(), 1)
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(16, torch.float16), (8, torch.int8)])
+def test_bits_of_the_kv_cache_reach_store_and_kernel(
+    monkeypatch: pytest.MonkeyPatch, bits: KVBits, dtype: torch.dtype
+) -> None:
+    from inkling.engine.gpu import model as module
+
+    asked = []
+
+    def step_pass(*arguments: Any) -> None:
+        asked.append(arguments[-1])
+        raise Unsupported("for a test")
+
+    monkeypatch.setattr(module, "StepPass", step_pass)
+    monkeypatch.setattr(module, "GraphedPass", NoGraphs)
+    kv = module.GpuModel(TINY, random_weights()).new_kv(8, 16, bits)
+    assert (kv.keys.dtype, asked) == (dtype, [bits])

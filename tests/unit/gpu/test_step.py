@@ -3,6 +3,7 @@ depend on how tokens are put into passes."""
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from inkling.engine.gpu.nvrtc import KernelError, compile_kernel
 from inkling.engine.gpu.step import Shape, Unsupported, constants
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 from tests.unit.gpu.emulated import EmulatedStep
 from tests.unit.gpu.models import BALANCED, TINY, random_weights, reference, with_window
+from tests.unit.model.gpt_oss_cases import poisoned
 
 pytestmark = [
     pytest.mark.kernel,
@@ -43,17 +45,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_passes(step: EmulatedStep, config: GptOssConfig, sizes: list[int], **options: int) -> Tensor:
     """Logits of the beginning of PROMPT, in passes of `sizes`. What is not written is NaN."""
-    kv = PagedKV(
-        config.num_layers,
-        8,
-        PAGE_LEN,
-        config.num_kv_heads,
-        config.head_dim,
-        dtype=torch.float16,
-        device=torch.device("cpu"),
+    kv = poisoned(
+        PagedKV(
+            config.num_layers,
+            8,
+            PAGE_LEN,
+            config.num_kv_heads,
+            config.head_dim,
+            dtype=torch.float16,
+            device=torch.device("cpu"),
+            bits=step.kv_bits,
+        )
     )
-    kv.keys.fill_(torch.nan)
-    kv.values.fill_(torch.nan)
     table = torch.tensor(PAGES, dtype=torch.int32)
     rows, at = [], 0
     for size in sizes:
@@ -99,9 +102,10 @@ def test_every_width(folder: Path, bits: Mapping[str, int]) -> None:
     assert error(in_passes(step, TINY, [1, 8]), expected(TINY, weights, 9)) < TOLERANCE
 
 
-def test_a_tokens_bits_do_not_depend_on_its_pass(folder: Path) -> None:
+@pytest.mark.parametrize("kv_bits", [16, 8])
+def test_a_tokens_bits_do_not_depend_on_its_pass(folder: Path, kv_bits: KVBits) -> None:
     config = with_window(TINY, 12)
-    step = EmulatedStep(config, random_weights(config), PAGE_LEN, folder)
+    step = EmulatedStep(config, random_weights(config), PAGE_LEN, folder, kv_bits)
     alone = in_passes(step, config, [1] * 18)
     assert torch.equal(in_passes(step, config, [8, 3, 4, 2, 1]), alone)
     assert torch.equal(in_passes(step, config, [2, 2, 2, 2, 2, 2, 2, 2, 2], rows=8), alone)
@@ -136,7 +140,7 @@ def test_what_does_not_compile_is_one_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_models_it_cannot_express_are_named() -> None:
-    shape = Shape(1, 132, 512, PAGE_LEN, 232_448)
+    shape = Shape(1, 132, 512, PAGE_LEN, 16, 232_448)
     with pytest.raises(Unsupported, match="not quantized"):
         constants(TINY, random_weights(bits={**BALANCED, "head": 16}), shape)
     mixed = random_weights()
@@ -144,3 +148,7 @@ def test_models_it_cannot_express_are_named() -> None:
     layers = (mixed.layers[0], other.layers[1])
     with pytest.raises(Unsupported, match="attention_bits"):
         constants(TINY, GpuWeights(mixed.embedding, layers, mixed.norm, mixed.head), shape)
+    narrow = replace(TINY, head_dim=32)
+    assert constants(narrow, mixed, shape)["KV_BITS"] == "16"
+    with pytest.raises(Unsupported, match="8 bits for keys and values of 32 dimensions"):
+        constants(narrow, mixed, replace(shape, kv_bits=8))

@@ -14,7 +14,7 @@ from inkling.engine.gpu.codes import MXFP4
 from inkling.engine.gpu.layout import pack_mxfp4
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 from tests.unit.gpu.models import (
     BALANCED,
     TINY,
@@ -23,12 +23,12 @@ from tests.unit.gpu.models import (
     reference,
     with_window,
 )
-from tests.unit.model.gpt_oss_cases import tokens
+from tests.unit.model.gpt_oss_cases import poisoned, tokens
 
 if TYPE_CHECKING:
     from inkling.engine.gpu.triton_pass import GraphedPass
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("wide_tiles")]
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PAGE_LEN = 8
@@ -54,19 +54,6 @@ def moved(weights: Any) -> Any:
     return weights
 
 
-@pytest.fixture(autouse=True)
-def _wide_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the interpreter run few large blocks of threads: what a block costs, it costs once."""
-    if DEVICE.type == "cpu":
-        from inkling.engine.gpu.kernels import tiles
-
-        for name in ("_DENSE", "_EXPERTS"):
-            wide = [
-                (most, replace(tile, columns=256, groups=2)) for most, tile in getattr(tiles, name)
-            ]
-            monkeypatch.setattr(tiles, name, wide)
-
-
 class Case:
     """A model, its reference and a store of each, in which what was never written is NaN."""
 
@@ -77,6 +64,7 @@ class Case:
         weights: GpuWeights | None = None,
         *,
         is_permuted: bool = False,
+        kv_bits: KVBits = 16,
     ) -> None:
         from inkling.engine.gpu.triton_pass import TritonPass
 
@@ -85,19 +73,19 @@ class Case:
         self.reference = reference(config, weights)
         self.model = TritonPass(config, moved(weights))
         self.page_table = torch.tensor(PAGES, dtype=torch.int32, device=DEVICE)
-        self.reference_kv = self.reference.new_kv(len(PAGES), PAGE_LEN)
-        self.kv = PagedKV(
-            config.num_layers,
-            len(PAGES),
-            PAGE_LEN,
-            config.num_kv_heads,
-            config.head_dim,
-            dtype=torch.float16,
-            device=DEVICE,
+        self.reference_kv = poisoned(self.reference.new_kv(len(PAGES), PAGE_LEN, kv_bits))
+        self.kv = poisoned(
+            PagedKV(
+                config.num_layers,
+                len(PAGES),
+                PAGE_LEN,
+                config.num_kv_heads,
+                config.head_dim,
+                dtype=torch.float16,
+                device=DEVICE,
+                bits=kv_bits,
+            )
         )
-        for kv in (self.reference_kv, self.kv):
-            kv.keys.fill_(torch.nan)
-            kv.values.fill_(torch.nan)
 
     def run(self, token_ids: Sequence[int], start: int, num_logits: int) -> Tensor:
         ids = torch.tensor(token_ids, dtype=torch.int32, device=DEVICE)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inkling.engine.exl2 import load_checkpoint, write_checkpoint
 from inkling.engine.exl2.write import Recipe
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 from inkling.engine.model.reference import GptOss
 
 PLAIN_ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
@@ -91,11 +91,21 @@ def checkpoint(
     return load_checkpoint(folder)
 
 
-def poisoned_kv(model: GptOss, num_pages: int) -> PagedKV:
+def poisoned_kv(model: GptOss, num_pages: int, bits: KVBits = 16) -> PagedKV:
     """A store in which whatever was never written is NaN: reading it would show."""
-    kv = model.new_kv(num_pages, PAGE_LEN)
-    kv.keys.fill_(torch.nan)
-    kv.values.fill_(torch.nan)
+    return poisoned(model.new_kv(num_pages, PAGE_LEN, bits))
+
+
+def poisoned(kv: PagedKV) -> PagedKV:
+    """The store, all of it NaN."""
+    if kv.key_scales is None or kv.value_scales is None:
+        kv.keys.fill_(torch.nan)
+        kv.values.fill_(torch.nan)
+    else:
+        kv.keys.fill_(1)
+        kv.values.fill_(1)
+        kv.key_scales.fill_(torch.nan)
+        kv.value_scales.fill_(torch.nan)
     return kv
 
 

@@ -29,7 +29,7 @@ def load_exllamav2(
     """Load `config.json` and the safetensors files of `folder` onto `device`.
 
     EXL2 matrices stay quantized, plain ones and the embedding are fp16, the router and all vectors
-    fp32, as are the residual stream and the KV cache. `progress` is called with done and all bytes of
+    fp32, as are the residual stream and a KV cache of 16 bits. `progress` is called with done and all bytes of
     the files, at last with both the same.
 
     Raises CheckpointError as `load_checkpoint` does, and for matrices that exllamav2 cannot multiply

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from inkling.engine.exl2.tensors import TensorFiles
-from inkling.engine.gpu.memory import GIB, Need, workspace_nbytes
+from inkling.engine.gpu.memory import GIB, Need, kv_nbytes, workspace_nbytes
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.layer import QUERY_BLOCK
+from inkling.engine.model.paged_kv import KVBits
 from inkling.errors import TooLarge
 
 # Group maps and permutations, which are not in the files, and what an allocator rounds up.
@@ -14,7 +15,7 @@ _MAPS_BYTES = 128 << 20
 _COPIES_OF_SCORES = 3
 
 
-def needed(folder: Path, kv_tokens: int, page_len: int) -> Need:
+def needed(folder: Path, kv_tokens: int, page_len: int, kv_bits: KVBits = 16) -> Need:
     """At most what the checkpoint in `folder` takes with a KV cache of `kv_tokens` in pages of `page_len`.
 
     Raises CheckpointError for a folder without a `config.json` of gpt-oss and weights.
@@ -29,11 +30,13 @@ def needed(folder: Path, kv_tokens: int, page_len: int) -> Need:
     # Attention copies the keys and values of a layer out of their pages, then its queries' scores.
     scores = config.num_heads * QUERY_BLOCK * positions * 4
     attention = _COPIES_OF_SCORES * scores + 2 * of_layer * positions
-    kv_per_token = config.num_layers * of_layer
+    kv_in_8_bits = kv_nbytes(config, 8)
+    kv_per_token = config.num_layers * of_layer if kv_bits == 16 else kv_in_8_bits
     return Need(
         weights=weights,
         kv=positions * kv_per_token,
         kv_per_token=kv_per_token,
+        kv_in_8_bits=positions * kv_in_8_bits,
         workspace=workspace_nbytes(config) + of_embedding + attention,
     )
 

@@ -10,6 +10,7 @@ from inkling.engine.exl2.tensors import TensorFiles
 from inkling.engine.gpu.layout import packed_nbytes
 from inkling.engine.gpu.load import common_bits, is_permuted
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.paged_kv import KVBits
 from inkling.errors import TooLarge
 
 GIB = 1 << 30
@@ -25,11 +26,12 @@ _KV_STEP = 1024
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of video memory one model takes."""
+    """Bytes of video memory one model takes. `kv_in_8_bits`: what `kv` is or would be in 8 bits."""
 
     weights: int
     kv: int
     kv_per_token: int
+    kv_in_8_bits: int
     workspace: int
 
     @property
@@ -37,7 +39,7 @@ class Need:
         return self.weights + self.kv + self.workspace
 
 
-def needed(folder: Path, kv_tokens: int, page_len: int) -> Need:
+def needed(folder: Path, kv_tokens: int, page_len: int, kv_bits: KVBits = 16) -> Need:
     """What the checkpoint in `folder` takes with a KV cache of `kv_tokens` in pages of `page_len`.
 
     Looks at all of the checkpoint but the codes of its quantized matrices, and raises CheckpointError
@@ -46,13 +48,21 @@ def needed(folder: Path, kv_tokens: int, page_len: int) -> Need:
     with TensorFiles(folder) as files:
         config = GptOssConfig.from_json(folder / "config.json")
         weights = _Weights(files).nbytes(model_names(config))
-    kv_per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * 2  # fp16
+    positions = -(-kv_tokens // page_len) * page_len
+    kv_per_token = kv_nbytes(config, kv_bits)
     return Need(
         weights=weights,
-        kv=-(-kv_tokens // page_len) * page_len * kv_per_token,
+        kv=positions * kv_per_token,
         kv_per_token=kv_per_token,
+        kv_in_8_bits=positions * kv_nbytes(config, 8),
         workspace=workspace_nbytes(config),
     )
+
+
+def kv_nbytes(config: GptOssConfig, bits: KVBits) -> int:
+    """What a position takes in the KV cache: fp16, or codes of 8 bits with an fp16 scale a row."""
+    row = 2 * config.head_dim if bits == 16 else config.head_dim + 2
+    return 2 * config.num_layers * config.num_kv_heads * row
 
 
 def workspace_nbytes(config: GptOssConfig) -> int:
@@ -81,6 +91,9 @@ def check_fits(need: Need, free_bytes: int, total_bytes: int) -> None:
 
 def _cure(need: Need, free_bytes: int, total_bytes: int) -> str:
     cures = []
+    in_8_bits = need.weights + need.kv_in_8_bits + need.workspace
+    if need.kv_in_8_bits < need.kv and in_8_bits <= free_bytes:
+        cures.append("set engine.kv_bits to 8")
     left_for_kv = free_bytes - need.weights - need.workspace
     kv_tokens = left_for_kv // need.kv_per_token // _KV_STEP * _KV_STEP
     if kv_tokens >= _KV_STEP:

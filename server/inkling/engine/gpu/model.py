@@ -13,7 +13,7 @@ from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.base import KVStore, Step, check_pass
 from inkling.engine.model.config import GptOssConfig
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ PASS_COSTS = (1.0, 1.7, 2.3, 3.0, 6.5, 6.5, 6.5, 6.5)
 
 
 class GpuModel:
-    """A `Model` and a `Decoder` over packed weights; KV in fp16.
+    """A `Model` and a `Decoder` over packed weights; KV in fp16 or 8 bits.
 
     Passes of a few tokens are one persistent CUDA kernel, in which a token's logits do not depend
     on the others of its pass; longer ones are Triton kernels, replayed as CUDA graphs. Where the CUDA
@@ -50,7 +50,7 @@ class GpuModel:
         """As `Decoder.pass_cost`."""
         return PASS_COSTS[num_rows - 1]
 
-    def new_kv(self, num_pages: int, page_len: int) -> PagedKV:
+    def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> PagedKV:
         """Make an empty store, and compile and capture what passes over it need. One store per model."""
         config = self.config
         kv = PagedKV(
@@ -61,11 +61,12 @@ class GpuModel:
             config.head_dim,
             dtype=torch.float16,
             device=self._device,
+            bits=bits,
         )
         self._kv = kv
         buckets: Sequence[int] = BUCKETS
         try:
-            self._step = StepPass(config, self._weights, page_len)
+            self._step = StepPass(config, self._weights, page_len, bits)
             for (
                 size
             ) in STEP_BUCKETS:  # a GPU that cannot start them shall say so now, not under a key

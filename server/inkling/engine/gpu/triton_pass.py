@@ -52,7 +52,7 @@ class TritonPass:
         """Append tokens to a sequence: fp32 logits `[num_logits, vocab]` of the last ones.
 
         token_ids int `[tokens]`, start int32 `[1]` (positions before them), page_table int32 with
-        an entry for each page of the sequence at least, kv fp16; all on the device. With num_rows
+        an entry for each page of the sequence at least, kv of fp16 or 8 bits; all on the device. With num_rows
         int32 `[1]` only so many of the tokens are real: the KV of the others is not stored, and
         their logits mean nothing.
         """
@@ -100,11 +100,11 @@ class TritonPass:
     ) -> None:
         """Add attention to the residual stream x; `normed` is its norm."""
         config = self.config
-        keys, values = kv.keys[index], kv.values[index]
+        pages = kv.layer(index)
         qkv = dense(normed, layer.qkv, layer.qkv_bias)
-        queries = rotate_and_append(qkv, sequence, keys, values, config.num_heads)
+        queries = rotate_and_append(qkv, sequence, pages, config.num_heads)
         window = config.sliding_window if config.is_sliding[index] else None
-        attended = attend(queries, sequence, keys, values, layer.sinks, window)
+        attended = attend(queries, sequence, pages, layer.sinks, window)
         dense(attended, layer.attention_out, layer.attention_out_bias, residual=x)
 
     def _experts(self, x: Tensor, layer: GpuLayer) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from inkling.engine.model.config import GptOssConfig
+from inkling.engine.model.paged_kv import KVBits
 
 
 class KVStore(Protocol):
@@ -45,8 +46,8 @@ class Model(Protocol):
         """Shapes and constants; the engine reads the vocabulary and the longest context."""
         ...
 
-    def new_kv(self, num_pages: int, page_len: int) -> KVStore:
-        """Make an empty store for this model, on its device."""
+    def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> KVStore:
+        """Make an empty store for this model, on its device, of numbers of `bits`."""
         ...
 
     def forward(

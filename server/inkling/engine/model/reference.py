@@ -23,7 +23,7 @@ from inkling.engine.model.layer import (
     route,
     times,
 )
-from inkling.engine.model.paged_kv import PagedKV
+from inkling.engine.model.paged_kv import KVBits, PagedKV
 from inkling.engine.model.rope import inverse_frequencies
 from inkling.engine.model.weights import LayerWeights, MatrixT, Weights
 
@@ -47,7 +47,8 @@ class _Pass:
 
 
 class GptOss(Generic[MatrixT]):
-    """The reference model. Residual stream, KV and products of tensors are in the weights' dtype.
+    """The reference model. Residual stream, KV (but for 8 bits) and products of tensors are in the
+    weights' dtype.
 
     Deterministic where its matrices are tensors: the same call on the same KV gives the same bits. A
     token's logits depend on the split into passes only by rounding.
@@ -62,7 +63,7 @@ class GptOss(Generic[MatrixT]):
         inv_freq, self._rope_factor = inverse_frequencies(config)
         self._inv_freq = inv_freq.to(self._device)
 
-    def new_kv(self, num_pages: int, page_len: int) -> PagedKV:
+    def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> PagedKV:
         """Make an empty store: `[layers, num_pages, page_len, kv_heads, head_dim]` twice."""
         config = self.config
         return PagedKV(
@@ -73,6 +74,7 @@ class GptOss(Generic[MatrixT]):
             config.head_dim,
             dtype=self._dtype,
             device=self._device,
+            bits=bits,
         )
 
     @torch.inference_mode()

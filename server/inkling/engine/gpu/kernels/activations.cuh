@@ -45,67 +45,89 @@ DEVICE void update_residual(const Pass& p, const float* added) {
     block_barrier();
 }
 
+DEVICE int larger(int a, int b) { return a > b ? a : b; }
+// |f| as bits, which are ordered like it.
+DEVICE int magnitude_bits(float f) { return (int)(float_to_bits(f) & 0x7fffffffu); }
+
 // Records of `rows` rows of `groups` * 32 activations each, from byte `to` of shared memory on, in the order
 // in which the matrix stores its rows: what blocks have written in this pass, a row every `stride` floats, or
 // (null) the rows of the residual stream, normed. `perm` is the order of one matrix, or, from pair `first_pair`
 // on (-1: no pairs), of each row's own expert. Not inlined: four places need it in every layer, and code that
 // comes first in a layer costs more time than it takes to run.
+//
+// Eight lanes take a group, four activations each: a load of 16 bytes, and three shuffles where a reduction
+// over a whole warp would serve one group only.
 NOINLINE void quantize(int to, int groups, int rows, const float* written, int stride, const float* norm, const short* perm,
                        int first_pair) {
-    constexpr int AT_ONCE = 3;  // in step with each other: one alone is a long chain of waiting
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    int at = ((lane >> 3) << 4) + ((lane & 1) << 3) + ((lane & 7) >> 1);
-    if (warp >= groups) return;
-    int k[AT_ONCE], next_k[AT_ONCE];
-    float v[AT_ONCE], next[AT_ONCE];
-    // The last group again rather than none, so that there are no branches.
-    auto group = [&](int first, int i) { return first + i * WARPS < groups ? first + i * WARPS : first; };
-    // A turn's loads are on their way while the turn before is worked on.
-    int row = 0, first = warp, last_row = -1, last_first = 0;
+    // In step with each other: one alone is a long chain of waiting, more are too much code. On an H200
+    // a pass takes 1.49 ms with 1, 1.45 with 2, 1.48 with 3, 1.64 with 6.
+    constexpr int AT_ONCE = 2;
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, total = rows * groups;
+    int first_k = (lane & 7) * 4, at = ((lane & 6) << 3) + ((lane & 1) << 1);
 #pragma unroll 1
-    while (true) {
-        if (row < rows) {
-            const float* from = written ? written + (size_t)row * stride : norm;
+    for (int turn = warp * 4; turn < total; turn += WARPS * 4 * AT_ONCE) {
+        int record[AT_ONCE];
+        float4 v[AT_ONCE];
 #pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) next_k[i] = group(first, i) * 32 + lane;
+        for (int i = 0; i < AT_ONCE; i++) {
+            // The last group again rather than none, so that there are no branches.
+            int unit = turn + i * WARPS * 4 + (lane >> 3);
+            unit = unit < total ? unit : total - 1;
+            int row = unit / groups, k = (unit - row * groups) * 32 + first_k;
+            record[i] = to + unit * RECORD;
+            const float* from = written ? written + (size_t)row * stride : norm;
+            const float* residual = RESIDUAL + row * HIDDEN;
+            float4 x = {1.f, 1.f, 1.f, 1.f};
             if (perm) {
                 const short* own = first_pair < 0 ? perm : perm + (size_t)S.expert[first_pair + row] * groups * 32;
-#pragma unroll
-                for (int i = 0; i < AT_ONCE; i++) next_k[i] = (u16)own[next_k[i]];
+                const u32* pairs = (const u32*)(own + k);
+                u32 low = pairs[0], high = pairs[1];
+                int at_0 = low & 0xFFFF, at_1 = low >> 16, at_2 = high & 0xFFFF, at_3 = high >> 16;
+                v[i] = float4{load_fresh(from + at_0), load_fresh(from + at_1), load_fresh(from + at_2), load_fresh(from + at_3)};
+                if (!written) x = float4{residual[at_0], residual[at_1], residual[at_2], residual[at_3]};
+            } else {
+                v[i] = load_fresh_4(from + k);
+                if (!written) x = *(const float4*)(residual + k);
             }
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) next[i] = load_fresh(from + next_k[i]);
-        }
-        if (last_row >= 0) {
-            int code[AT_ONCE], sum[AT_ONCE];
-            float largest[AT_ONCE];
             if (!written) {
-                float scale = S.inverse_rms[last_row];
-#pragma unroll
-                for (int i = 0; i < AT_ONCE; i++) v[i] *= RESIDUAL[last_row * HIDDEN + k[i]] * scale;
-            }
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) {
-                largest[i] = bits_to_float(warp_max(float_to_bits(v[i]) & 0x7fffffffu));
-                largest[i] = largest[i] > 1e-20f ? largest[i] : 1e-20f;
-            }
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) code[i] = round_to_int(v[i] * (32512.f * reciprocal(largest[i])));
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) sum[i] = warp_sum(code[i]);
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) {
-                unsigned char* record = SHARED_AT(to + (last_row * groups + group(last_first, i)) * RECORD);
-                record[at] = (unsigned char)(code[i] >> 8);
-                record[at + 4] = (unsigned char)(code[i] & 255);
-                if (lane == 0) *(uint2*)(record + 64) = uint2{float_to_bits(largest[i] * (1.f / 32512.f)), (u32)sum[i]};
+                float scale = S.inverse_rms[row];
+                v[i].x *= x.x * scale, v[i].y *= x.y * scale, v[i].z *= x.z * scale, v[i].w *= x.w * scale;
             }
         }
-        if (row >= rows) return;
+        int most_bits[AT_ONCE], sum[AT_ONCE], code[AT_ONCE][4];
+        float largest[AT_ONCE];
 #pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) v[i] = next[i], k[i] = next_k[i];
-        last_row = row, last_first = first;
-        first += WARPS * AT_ONCE;
-        if (first >= groups) first = warp, row++;
+        for (int i = 0; i < AT_ONCE; i++)
+            most_bits[i] = larger(larger(magnitude_bits(v[i].x), magnitude_bits(v[i].y)),
+                                  larger(magnitude_bits(v[i].z), magnitude_bits(v[i].w)));
+#pragma unroll
+        for (int far = 1; far < 8; far <<= 1)
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) most_bits[i] = larger(most_bits[i], shuffle_xor(most_bits[i], far));
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            largest[i] = bits_to_float((u32)most_bits[i]);
+            largest[i] = largest[i] > 1e-20f ? largest[i] : 1e-20f;
+            float scale = 32512.f * reciprocal(largest[i]);
+            code[i][0] = round_to_int(v[i].x * scale), code[i][1] = round_to_int(v[i].y * scale);
+            code[i][2] = round_to_int(v[i].z * scale), code[i][3] = round_to_int(v[i].w * scale);
+            sum[i] = code[i][0] + code[i][1] + (code[i][2] + code[i][3]);
+        }
+#pragma unroll
+        for (int far = 1; far < 8; far <<= 1)
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) sum[i] += shuffle_xor(sum[i], far);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            unsigned char* bytes = SHARED_AT(record[i] + at);
+#pragma unroll
+            for (int odd = 0; odd < 2; odd++) {
+                int one = code[i][odd], other = code[i][odd + 2];
+                *(u16*)(bytes + 8 * odd) = (u16)((one >> 8 & 255) | (other & 0xFF00));
+                *(u16*)(bytes + 8 * odd + 4) = (u16)((one & 255) | other << 8);
+            }
+            if ((lane & 7) == 0)
+                *(uint2*)SHARED_AT(record[i] + 64) = uint2{float_to_bits(largest[i] * (1.f / 32512.f)), (u32)sum[i]};
+        }
     }
 }

@@ -4,12 +4,6 @@
 // there to key warp (c / splits) % KEY_WARPS, wherever the window begins, so that a row's sums are the same
 // in every pass. The last block of a head joins the splits. A window is so short that one block does it all.
 
-// Where a position's key or value of one head lies within a layer's, in elements.
-DEVICE int kv_row(const int* pages, int position, int head) {
-    int slot = pages[position / PAGE_LEN] * PAGE_LEN + position % PAGE_LEN;
-    return (slot * KV_HEADS + head) * HEAD_DIM;
-}
-
 struct Keys {  // what the rows of a pass see: positions from `oldest`, chunks [first, last)
     int oldest, end;
     int first, last;
@@ -22,15 +16,9 @@ DEVICE int first_chunk(const Keys& keys, int split) {
     return keys.first + behind + (behind < 0 ? keys.splits : 0);
 }
 
-// Rotate queries into shared memory.
-// fp16 without infinities, which attention would turn into NaN for good.
-DEVICE u16 to_cache(float f) {
-    f = f > 65504.f ? 65504.f : f;
-    return float_to_half(f < -65504.f ? -65504.f : f);
-}
-
-// The pass's own keys and values go to the cache by every block that will read them: the same bits each time.
-DEVICE void rotate_head(const Pass& p, int head, float* queries, u16* keys, u16* values) {
+// Rotate queries into shared memory. The pass's own keys and values go to the cache by every block that will
+// read them: the same bits each time.
+DEVICE void rotate_head(const Pass& p, const Cache& cache, int head, float* queries) {
     constexpr int HALF = HEAD_DIM / 2;
 #pragma unroll 1
     for (int i = threadIdx.x; i < row_end(p) * (PER_KV + 2) * HALF; i += THREADS) {
@@ -40,16 +28,14 @@ DEVICE void rotate_head(const Pass& p, int head, float* queries, u16* keys, u16*
         float low = load_fresh(from + d), high = load_fresh(from + HALF + d);
         if (q == PER_KV + 1) {
             int row = kv_row(p.page_table, p.start + r, head);
-            values[row + d] = to_cache(low);
-            values[row + HALF + d] = to_cache(high);
+            store_two(cache.values, cache.value_scales, row, d, low, high);
             continue;
         }
         float2 turn = p.rotary[(size_t)(p.start + r) * HALF + d];
         float a = low * turn.x - high * turn.y, b = high * turn.x + low * turn.y;
         if (q == PER_KV) {
             int row = kv_row(p.page_table, p.start + r, head);
-            keys[row + d] = to_cache(a);
-            keys[row + HALF + d] = to_cache(b);
+            store_two(cache.keys, cache.key_scales, row, d, a, b);
         } else {
             queries[(r * PER_KV + q) * HEAD_DIM + d] = a * SCORE_SCALE;
             queries[(r * PER_KV + q) * HEAD_DIM + HALF + d] = b * SCORE_SCALE;
@@ -76,22 +62,29 @@ DEVICE int chunk_of(const Keys& seen, int split, int round, int key_warp) {
 }
 DEVICE int staged(int is_value, int key_warp) { return STAGE_AT + (is_value * KEY_WARPS + key_warp) * CHUNK * KEY_ROW; }
 
-DEVICE void stage_keys(const Pass& p, const u16* keys, const u16* values, const Keys& seen, int head, int split, int round) {
+DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int head, int split, int round) {
+    constexpr int PIECE = 16 / sizeof(Stored), TO_VALUES = KEY_WARPS * CHUNK * KEY_ROW;
     int key = threadIdx.x / HEAD_TEAMS, key_warp = key / CHUNK;
     int position = chunk_of(seen, split, round, key_warp) * CHUNK + key % CHUNK;
     bool is_there = position < seen.end && position >= seen.oldest;
     int row = kv_row(p.page_table, is_there ? position : p.start, head);
     if (key_warp < KEY_WARPS)
 #pragma unroll
-        for (int piece = threadIdx.x % HEAD_TEAMS; piece < HEAD_DIM / 8; piece += HEAD_TEAMS) {
+        for (int piece = threadIdx.x % HEAD_TEAMS; piece < STORED_ROW / 16; piece += HEAD_TEAMS) {
             int to = staged(0, 0) + key * KEY_ROW + piece * 16;
             if (is_there) {
-                copy_16(to, (const char*)(keys + row + piece * 8));
-                copy_16(to + KEY_WARPS * CHUNK * KEY_ROW, (const char*)(values + row + piece * 8));
+                copy_16(to, (const char*)(cache.keys + row + piece * PIECE));
+                copy_16(to + TO_VALUES, (const char*)(cache.values + row + piece * PIECE));
             } else {
                 *(uint4*)SHARED_AT(to) = uint4{0, 0, 0, 0};
-                *(uint4*)SHARED_AT(to + KEY_WARPS * CHUNK * KEY_ROW) = uint4{0, 0, 0, 0};
+                *(uint4*)SHARED_AT(to + TO_VALUES) = uint4{0, 0, 0, 0};
             }
+#if KV_BITS == 8
+            if (piece == 0) {
+                *(u16*)SHARED_AT(to + STORED_ROW) = is_there ? cache.key_scales[row / HEAD_DIM] : 0;
+                *(u16*)SHARED_AT(to + TO_VALUES + STORED_ROW) = is_there ? cache.value_scales[row / HEAD_DIM] : 0;
+            }
+#endif
         }
     commit_copies();
     wait_for_copies<0>();
@@ -107,11 +100,8 @@ DEVICE void attend_chunk(const Pass& p, const Keys& seen, bool is_sliding, int c
     int key = staged(0, key_warp) + lane * KEY_ROW;
 #pragma unroll 1
     for (int i = 0; i < HEAD_DIM / 8; i++) {
-        uint4 packed = *(const uint4*)SHARED_AT(key + i * 16);
-        const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
         float k[8];
-#pragma unroll
-        for (int j = 0; j < 4; j++) k[2 * j] = half_to_float((u16)words[j]), k[2 * j + 1] = half_to_float((u16)(words[j] >> 16));
+        load_eight(key, i * 8, k);
 #pragma unroll
         for (int r = 0; r < ROWS; r++)
 #pragma unroll
@@ -129,6 +119,10 @@ DEVICE void attend_chunk(const Pass& p, const Keys& seen, bool is_sliding, int c
                 score[r][h] = sum;
             }
     }
+#if KV_BITS == 8
+    float key_scale = half_to_float(*(const u16*)SHARED_AT(key + STORED_ROW));
+    EACH_QUERY score[r][h] *= key_scale;
+#endif
     float top[ROWS][HEADS_PER_WARP], share[ROWS][HEADS_PER_WARP], sum[ROWS][HEADS_PER_WARP];
     // Everything in step for all rows and heads: chains of waiting in parallel, and few loops.
     EACH_QUERY {
@@ -153,12 +147,16 @@ DEVICE void attend_chunk(const Pass& p, const Keys& seen, bool is_sliding, int c
 #pragma unroll 1
     for (int far = 16; far; far >>= 1) EACH_QUERY sum[r][h] += shuffle_xor(sum[r][h], far);
     EACH_QUERY run.weight[r][h] += sum[r][h];
+#if KV_BITS == 8
+    float value_scale = half_to_float(*(const u16*)SHARED_AT(staged(1, key_warp) + lane * KEY_ROW + STORED_ROW));
+    EACH_QUERY share[r][h] *= value_scale;
+#endif
     // Now a lane is two dimensions, and the keys come one after another.
-    int value = staged(1, key_warp) + (lane * 2 < HEAD_DIM ? lane * 4 : 0);
+    int dimension = lane * 2 < HEAD_DIM ? lane * 2 : 0;
 #pragma unroll 4
     for (int j = 0; j < CHUNK; j++) {
-        u32 pair = *(const u32*)SHARED_AT(value + j * KEY_ROW);
-        float v0 = half_to_float((u16)pair), v1 = half_to_float((u16)(pair >> 16));
+        float v0, v1;
+        load_two(staged(1, key_warp) + j * KEY_ROW, dimension, v0, v1);
         EACH_QUERY {
             float portion = shuffle(share[r][h], j);
             run.out[r][h][0] = fma_rn(portion, v0, run.out[r][h][0]);
@@ -239,6 +237,10 @@ DEVICE void prefetch_keys(const Pass& p, u64 layer_index, const Keys& seen) {
         size_t row = layer_index * p.layer_stride + kv_row(p.page_table, position, head);
         prefetch_l2((const char*)(p.keys + row));
         prefetch_l2((const char*)(p.values + row));
+#if KV_BITS == 8
+        prefetch_l2((const char*)(p.key_scales + row / HEAD_DIM));
+        prefetch_l2((const char*)(p.value_scales + row / HEAD_DIM));
+#endif
     }
 }
 
@@ -255,8 +257,7 @@ DEVICE Keys seen_keys(const Pass& p, bool is_sliding) {
 
 DEVICE void attend(const Pass& p, const Layer& layer, u64 layer_index) {
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    u16* keys = p.keys + layer_index * p.layer_stride;
-    u16* values = p.values + layer_index * p.layer_stride;
+    Cache cache = layer_cache(p, layer_index);
     Keys seen = seen_keys(p, layer.is_sliding);
     int active = seen.last - seen.first < seen.splits ? seen.last - seen.first : seen.splits;
 
@@ -267,14 +268,14 @@ DEVICE void attend(const Pass& p, const Layer& layer, u64 layer_index) {
     for (int unit = blockIdx.x; unit < seen.splits * KV_HEADS; unit += BLOCKS) {
         int head = unit % KV_HEADS, split = unit / KV_HEADS, first = first_chunk(seen, split);
         if (first >= seen.last) continue;
-        rotate_head(p, head, queries, keys, values);
+        rotate_head(p, cache, head, queries);
         int first_query = warp % HEAD_TEAMS * HEADS_PER_WARP, key_warp = warp / HEAD_TEAMS;
         bool is_sliding = layer.is_sliding;
         Running run = {};
         EACH_QUERY run.largest[r][h] = -1e30f;
 #pragma unroll 1
         for (int round = first / seen.splits / KEY_WARPS; chunk_of(seen, split, round, 0) < seen.last; round++) {
-            stage_keys(p, keys, values, seen, head, split, round);
+            stage_keys(p, cache, seen, head, split, round);
             int chunk = chunk_of(seen, split, round, key_warp);
             if (chunk >= first && chunk < seen.last && first_query < PER_KV)
                 attend_chunk(p, seen, is_sliding, chunk, key_warp, first_query, run);

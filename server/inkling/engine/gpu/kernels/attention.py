@@ -8,6 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from inkling.engine.gpu.kernels.rotary import Sequence
+from inkling.engine.model.paged_kv import KVBits, LayerKV
 
 _ROWS = 128  # queries of a block of threads at most: tokens times the heads that share keys
 _KEYS = 64  # taken at a time
@@ -21,8 +22,7 @@ _LOG2_E = math.log2(math.e)
 def attend(
     queries: Tensor,
     sequence: Sequence,
-    keys: Tensor,
-    values: Tensor,
+    kv: LayerKV,
     sinks: Tensor,
     window: int | None,
 ) -> Tensor:
@@ -32,23 +32,26 @@ def attend(
     of the pass are already in the pages. sinks fp32 `[heads]`.
     """
     num_tokens, num_heads, head_dim = queries.shape
-    _, page_len, num_kv_heads, _ = keys.shape
+    _, page_len, num_kv_heads, _ = kv.keys.shape
     group = num_heads // num_kv_heads
     tokens = min(triton.next_power_of_2(num_tokens), max(1, _ROWS // group))
     blocks = triton.cdiv(num_tokens, tokens)
     splits = _num_splits(blocks * num_kv_heads, tokens, window)
     rows = max(16, triton.next_power_of_2(tokens * group))
-    out = torch.empty((num_tokens, num_heads * head_dim), dtype=torch.float16, device=keys.device)
+    device = queries.device
+    out = torch.empty((num_tokens, num_heads * head_dim), dtype=torch.float16, device=device)
     partial = peak = total = sinks  # not read if there is nothing to combine
     if splits > 1:
         shape = (num_tokens, num_heads, splits)
-        partial = torch.empty((*shape, head_dim), dtype=torch.float32, device=keys.device)
-        peak = torch.empty(shape, dtype=torch.float32, device=keys.device)
-        total = torch.empty(shape, dtype=torch.float32, device=keys.device)
+        partial = torch.empty((*shape, head_dim), dtype=torch.float32, device=device)
+        peak = torch.empty(shape, dtype=torch.float32, device=device)
+        total = torch.empty(shape, dtype=torch.float32, device=device)
     attend_kernel[(blocks, num_kv_heads, splits)](
         queries,
-        keys,
-        values,
+        kv.keys,
+        kv.values,
+        kv.key_scales,
+        kv.value_scales,
         sequence.page_table,
         sequence.start,
         sequence.num_rows,
@@ -69,8 +72,8 @@ def attend(
         ROWS=rows,
         KEYS=_KEYS,
         SPLITS=splits,
-        num_warps=8 if rows > 64 else 4,
-        num_stages=3,
+        KV_BITS=kv.bits,
+        **launch_options(rows, kv.bits),
     )
     if splits > 1:
         combine_kernel[(num_tokens * num_heads,)](
@@ -88,6 +91,15 @@ def attend(
     return out
 
 
+def launch_options(rows: int, kv_bits: KVBits) -> dict[str, int]:
+    """How `attend_kernel` is launched for so many rows."""
+    if rows <= 64:
+        return {"num_warps": 4, "num_stages": 3}
+    options = {"num_warps": 8, "num_stages": 3}
+    # Codes on their way to fp16 take registers: 169, with which a multiprocessor would hold one block.
+    return options | {"maxnreg": 128} if kv_bits == 8 else options
+
+
 def _num_splits(blocks: int, tokens: int, window: int | None) -> int:
     """Among how many blocks of threads the keys are split: a power of 2, however many there are."""
     splits: int = min(_MOST_SPLITS, triton.next_power_of_2(triton.cdiv(_BLOCKS, blocks)))
@@ -101,6 +113,8 @@ def attend_kernel(
     queries_ptr,
     keys_ptr,
     values_ptr,
+    key_scales_ptr,
+    value_scales_ptr,
     page_table_ptr,
     start_ptr,
     num_rows_ptr,
@@ -121,6 +135,7 @@ def attend_kernel(
     ROWS: tl.constexpr,
     KEYS: tl.constexpr,
     SPLITS: tl.constexpr,
+    KV_BITS: tl.constexpr,
 ):
     """TOKENS tokens, the heads of one kv head, and the keys of one split. Scores are in base 2."""
     GROUP: tl.constexpr = HEADS // KV_HEADS
@@ -162,7 +177,14 @@ def attend_kernel(
         # What was never written may be NaN, which no weight of 0 would hide.
         k = tl.load(keys_ptr + at_key, mask=key_inside[:, None], other=0.0)
         v = tl.load(values_ptr + at_key, mask=key_inside[:, None], other=0.0)
+        if KV_BITS == 8:
+            k = k.to(tl.float16)
+            key_scale = tl.load(key_scales_ptr + slot, mask=key_inside, other=0.0)
+            value_scale = tl.load(value_scales_ptr + slot, mask=key_inside, other=0.0)
+            v = v.to(tl.float16) * value_scale[:, None]
         scores = tl.dot(q, tl.trans(k)) * scale
+        if KV_BITS == 8:
+            scores = scores * key_scale.to(tl.float32)[None, :]
         seen = key_inside[None, :] & (key[None, :] <= position[:, None])
         if WINDOW > 0:
             seen = seen & (key[None, :] > position[:, None] - WINDOW)

@@ -28,6 +28,7 @@ DEVICE void wait_for_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(N) 
 // What another block has written in this pass lies in L2, never in our L1.
 DEVICE float load_fresh(const float* at) { return __ldcg(at); }
 DEVICE int load_fresh(const int* at) { return __ldcg(at); }
+DEVICE float4 load_fresh_4(const float* at) { return __ldcg((const float4*)at); }  // 16 bytes, aligned
 DEVICE void prefetch_l2(const char* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
 
 // Four products of bytes, added up: a unsigned, b signed; both unsigned.
@@ -90,6 +91,7 @@ DEVICE float inverse_square_root(float f) {
     return r;
 }
 
+DEVICE int shuffle_xor(int v, int mask) { return __shfl_xor_sync(0xffffffffu, v, mask); }
 DEVICE float shuffle_xor(float v, int mask) { return __shfl_xor_sync(0xffffffffu, v, mask); }
 DEVICE float shuffle(float v, int lane) { return __shfl_sync(0xffffffffu, v, lane); }
 DEVICE u32 warp_max(u32 v) { return __reduce_max_sync(0xffffffffu, v); }

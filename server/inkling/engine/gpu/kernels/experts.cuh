@@ -1,15 +1,27 @@
 // Which experts a row goes to, and their matrices: the end of phase C, phases D and E.
 
 // logit = 1/rms * sum over k of residual * norm * router: a sum over columns, so each block adds up its own.
+// Sixteen lanes to an expert, so that its weights come all at once.
 DEVICE void add_router_part(const Pass& p, const Layer& layer, int first_column, int columns) {
+    constexpr int LANES = 16, PIECES = (HIDDEN_TILES * 8 + LANES - 1) / LANES;
+    int lane = threadIdx.x % LANES;
 #pragma unroll 1
-    for (int i = threadIdx.x; i < row_end(p) * EXPERTS; i += THREADS) {
-        int r = i / EXPERTS, e = i % EXPERTS;
-        const float* weights = layer.router + (size_t)e * HIDDEN + first_column;
-        float sum = 0.f;
-#pragma unroll 8
-        for (int c = 0; c < columns; c++) sum = fma_rn(S.columns[r][c], weights[c], sum);
-        p.scratch[AT_ROUTER + ((size_t)blockIdx.x * ROWS + r) * EXPERTS + e] = sum;
+    for (int first = threadIdx.x / 32 * 2; first < EXPERTS; first += THREADS / LANES) {
+        int e = first + threadIdx.x / LANES % 2;
+        const float* weights = layer.router + (size_t)(e < EXPERTS ? e : 0) * HIDDEN + first_column;
+        float weight[PIECES];
+#pragma unroll
+        for (int i = 0; i < PIECES; i++) weight[i] = lane + i * LANES < columns ? weights[lane + i * LANES] : 0.f;
+#pragma unroll 1
+        for (int r = 0; r < row_end(p); r++) {
+            float sum = 0.f;
+#pragma unroll
+            for (int i = 0; i < PIECES; i++)
+                if (lane + i * LANES < columns) sum = fma_rn(S.columns[r][lane + i * LANES], weight[i], sum);
+#pragma unroll
+            for (int far = LANES / 2; far; far >>= 1) sum += shuffle_xor(sum, far);
+            if (lane == 0 && e < EXPERTS) p.scratch[AT_ROUTER + ((size_t)blockIdx.x * ROWS + r) * EXPERTS + e] = sum;
+        }
     }
 }
 

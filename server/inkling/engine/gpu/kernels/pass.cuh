@@ -37,7 +37,8 @@ constexpr int QUERIES = ROWS * PER_KV;  // of one key/value head
 constexpr int PART = HEAD_DIM + 2;  // weighted values, largest score, sum of weights
 constexpr int SPLITS = BLOCKS / KV_HEADS > 0 ? BLOCKS / KV_HEADS : 1;  // of the keys, between blocks
 constexpr int CHUNK = 32;  // keys a warp attends to at a time
-constexpr int KEY_ROW = HEAD_DIM * 2 + 16;  // bytes of a key or value in shared memory
+constexpr int STORED_ROW = HEAD_DIM * KV_BITS / 8;  // bytes of a key or value in the cache
+constexpr int KEY_ROW = STORED_ROW + 16;            // and in shared memory, with its scale if it has one
 constexpr int HEAD_TEAMS = 4;
 constexpr int KEY_WARPS = WARPS / HEAD_TEAMS;
 constexpr int HEADS_PER_WARP = (PER_KV + HEAD_TEAMS - 1) / HEAD_TEAMS;
@@ -46,6 +47,12 @@ constexpr int RECORD = 80;  // bytes of 32 quantized activations; 80 keeps 4 nei
 constexpr int MOST_PAIRS = (ROWS > 4 ? 8 : 16) / TOP_K > 0 ? (ROWS > 4 ? 8 : 16) / TOP_K * TOP_K : TOP_K;
 constexpr int DOWN_PAIRS = PAIRS < MOST_PAIRS ? PAIRS : MOST_PAIRS;
 constexpr int MOST_ITEMS = 192;  // tiles of a block between two block barriers
+
+#if KV_BITS == 8
+typedef signed char Stored;  // a code: what it stands for is its row's scale times as much
+#else
+typedef u16 Stored;  // fp16
+#endif
 
 struct Mat {
     const uint4* words;
@@ -78,8 +85,10 @@ struct Pass {
     const float* norm;
     Mat head;
     const float2* rotary;  // [positions, HEAD_DIM / 2]: cosine, sine
-    u16* keys;             // [layers, pages, PAGE_LEN, KV_HEADS, HEAD_DIM]
-    u16* values;
+    Stored* keys;          // [layers, pages, PAGE_LEN, KV_HEADS, HEAD_DIM]
+    Stored* values;
+    u16* key_scales;  // [layers, pages, PAGE_LEN, KV_HEADS], or null
+    u16* value_scales;
     u64 layer_stride;         // elements of one layer's keys
     const int* page_table;    // pages of this sequence
     const int* token_source;  // where the first row's token lies, or null: `tokens`
