@@ -34,6 +34,7 @@ from inkling.engine.generate import Generator
 from inkling.engine.job import Event, Finished, Job, Token
 from inkling.engine.kv import KVCache
 from inkling.engine.vocabulary import Vocabulary
+from inkling.evaluation.scores import edit_similarity
 from inkling.postprocess import Draft, Place, apply_filters
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.prompt.harmony import DEMO
@@ -134,19 +135,6 @@ def _with_text(draft: Draft, text: str, is_whole: bool) -> Draft:
 
 
 # Measures -------------------------------------------------------------------------------------
-
-
-def edit_similarity(a: str, b: str) -> float:
-    """1 - Levenshtein distance / the longer length."""
-    if not a or not b:
-        return float(a == b)
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        above = row
-        row = [i]
-        for j, right in enumerate(b, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (left != right)))
-    return 1 - row[-1] / max(len(a), len(b))
 
 
 def is_loop(text: str) -> bool:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from inkling.evaluation.scores import edit_similarity
 from training.documents import read_documents
-from training.evaluate import Answer, edit_similarity, interval, is_loop, load_held_out
+from training.evaluate import Answer, interval, is_loop, load_held_out
 from training.holes import Hole
 
 GROUPS = {"python": "Python", "javascript": "JavaScript and TypeScript"}

@@ -86,6 +86,38 @@ def _parser() -> argparse.ArgumentParser:
 
     add_model_commands(commands)
 
+    from inkling.evaluation import KINDS
+
+    evaluate = commands.add_parser(
+        "eval", help="how good completions are on a repository: holes, typing, context"
+    )
+    evaluate.add_argument("--repo", type=Path, default=Path(), metavar="DIR", help="default: .")
+    evaluate.add_argument("--holes", type=_positive, default=60, metavar="N", help="default: 60")
+    evaluate.add_argument(
+        "--replays", type=_positive, default=3, metavar="N", help="texts to type again; default: 3"
+    )
+    evaluate.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS)
+    )
+    evaluate.add_argument("--seed", type=int, default=0, help="another one: other holes")
+    evaluate.add_argument(
+        "--without-related",
+        action="store_true",
+        help="also fill the holes without code of other files, to compare",
+    )
+    evaluate.add_argument(
+        "--out", type=Path, default=Path("inkling-eval"), metavar="DIR", help="for JSON and SVG"
+    )
+    evaluate.set_defaults(run=_eval)
+
+    style = commands.add_parser(
+        "style", help="the style that completions follow, and where each rule comes from"
+    )
+    style.add_argument(
+        "folder", type=Path, nargs="?", default=Path(), metavar="DIR", help="default: ."
+    )
+    style.set_defaults(run=_style)
+
     doctor = commands.add_parser("doctor", help="what is there, what is missing, what to do")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -156,6 +188,27 @@ def _engine_parts() -> Iterator[None]:
         raise NotInstalled(
             f'{error.name} is not installed: pip install "inkling-lsp[engine]" brings it.'
         ) from error
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from inkling.evaluation.command import Plan, run_evaluation
+
+    plan = Plan(
+        repository=arguments.repo,
+        num_holes=arguments.holes,
+        num_replays=arguments.replays,
+        kinds=tuple(arguments.kinds),
+        seed=arguments.seed,
+        is_compared=arguments.without_related,
+        out=arguments.out,
+    )
+    return run_evaluation(plan)
+
+
+def _style(arguments: argparse.Namespace) -> int:
+    from inkling.style.command import show_style
+
+    return show_style(arguments.folder)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -27,23 +27,27 @@ DIED = "the engine ended; the next key starts it again."
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How to choose tokens; the fields are OpenAI's. `max_tokens=0` only fills the KV cache."""
+    """How to choose tokens; the fields are OpenAI's. `max_tokens=0` only fills the KV cache;
+    `logprobs` asks for the log-probability of each token and that many alternatives."""
 
     max_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One event of a stream. The last one carries the `usage` and no text."""
+    """One event of a stream, which is one token where it has `token_ids`; `logprob` is that token's,
+    where it was asked for. The last event carries the `usage` and no text."""
 
     text: str = ""
     token_ids: tuple[int, ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class EngineClient:
         }
         if params.seed is not None:
             body["seed"] = params.seed
+        if params.logprobs is not None:
+            body["logprobs"] = params.logprobs
         for is_last_try in (False, True):
             connection = await self._connected()
             if self._known and self._served and self._known.root != self._served.root:
@@ -228,5 +234,7 @@ def _piece(event: dict[str, Any]) -> Piece:
         names = (field.name for field in fields(Usage))
         usage = Usage(**{name: counted[name] for name in names})
     for choice in event["choices"]:
-        return Piece(choice["text"], tuple(choice["token_ids"]), choice["finish_reason"], usage)
+        ids, logprobs = tuple(choice["token_ids"]), choice.get("logprobs")
+        logprob = logprobs["token_logprobs"][0] if logprobs else None
+        return Piece(choice["text"], ids, choice["finish_reason"], usage, logprob)
     return Piece(usage=usage)

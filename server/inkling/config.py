@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+
+def _number(value: object) -> object:
+    """What the environment gives is text, which a Literal of numbers would not take."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class EngineSettings(BaseModel):
@@ -42,6 +47,11 @@ class EngineSettings(BaseModel):
     kv_tokens: Annotated[
         int, Field(ge=1024, description="Tokens of KV cache kept for reuse, over all prompts.")
     ] = 16_384
+    kv_bits: Annotated[
+        Literal[16, 8],
+        BeforeValidator(_number),
+        Field(description="Bits of a number in the KV cache; 8 takes half the memory and rounds."),
+    ] = 16
 
 
 class Settings(BaseModel):
@@ -71,6 +81,18 @@ class Settings(BaseModel):
     block_tokens: Annotated[
         int, Field(ge=1, le=4096, description="Most tokens of a block completion.")
     ] = 160
+    function_tokens: Annotated[
+        int, Field(ge=1, le=4096, description="Most tokens of a function that is described.")
+    ] = 512
+    reasoning_tokens: Annotated[
+        int, Field(ge=0, le=4096, description="Most tokens of reasoning before such; 0: none.")
+    ] = 256
+    min_confidence: Annotated[
+        float, Field(ge=0, lt=1, description="Hide lines of a lower mean probability a token.")
+    ] = 0.0
+    prefetch: Annotated[
+        bool, Field(description="Write ahead what comes after accepting, while nothing else is.")
+    ] = True
     engine: EngineSettings = EngineSettings()
 
 

@@ -54,12 +54,16 @@ class Chunk:
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """One inline completion asked for at `offset` (code points) of `document`."""
+    """One inline completion asked for at `offset` (code points) of `document`, and up to
+    `num_alternatives` others of the same place. `others` are open documents, `recent` the pieces of
+    them that were edited last, newest first."""
 
     document: DocumentSnapshot
     offset: int
     trigger: TriggerKind = TriggerKind.AUTOMATIC
     others: tuple[DocumentSnapshot, ...] = ()
+    recent: tuple[Chunk, ...] = ()
+    num_alternatives: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ class Usage:
 class Completion:
     """Text to insert at `offset`, as far as it is known.
 
-    Over the life of one stream `text` only grows. `is_final` marks the last state. An empty final
-    completion carries the `silence`: why there is nothing to show.
+    Over the life of one stream `text` only grows, and whole `alternatives` are added behind those
+    that are there. `is_final` marks the last state. An empty final completion carries the `silence`:
+    why there is nothing to show.
     """
 
     id: str
@@ -94,3 +99,4 @@ class Completion:
     silence: str = ""
     from_cache: bool = False
     usage: Usage | None = None
+    alternatives: tuple["Completion", ...] = ()

@@ -8,6 +8,7 @@ Event loop only.
 import asyncio
 import contextlib
 import logging
+import math
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
@@ -16,13 +17,16 @@ from inkling.client import Piece
 from inkling.core import DocumentSnapshot, Extent, Usage
 from inkling.errors import EngineUnavailable, InklingError
 from inkling.postprocess import Draft, Place, cut, rewrite
+from inkling.postprocess.low_confidence import Score, stop_at_low_confidence
 from inkling.postprocess.sure import sure_text
+from inkling.typed_text import rest_before, rest_of, typed_since
 
 log = logging.getLogger(__name__)
 
 # A cancelled request is usually followed by the next key's. Decoding goes on this long without a
 # reader; an incompatible request ends it at once.
 ABANDONED_S = 1.0
+NOTHING_TO_ADD = "nothing to add"
 
 
 class Generation:
@@ -35,9 +39,11 @@ class Generation:
         extent: Extent,
         pieces: Callable[[], AsyncGenerator[Piece, None]],
         trim: Callable[[Draft, int], Awaitable[str]],
+        min_logprob: float = -math.inf,
     ) -> None:
         """`pieces` opens the engine's stream; closing that stream cancels the engine's work. `trim`
-        has the last word on a settled block: it may shorten it to what is shown (characters)."""
+        has the last word on a settled block: it may shorten it to what is shown (characters). Lines
+        with a mean log-probability a token under `min_logprob` are not shown."""
         text = document.text
         self.id = uuid.uuid4().hex
         self.uri = document.uri
@@ -48,10 +54,13 @@ class Generation:
         self.silence = ""
         self.failure: InklingError | None = None
         self.usage: Usage | None = None
+        self.num_tokens = 0
         self._document_text = text
         self._draft = Draft("", Place(text[:offset], text[offset:], extent, document.language))
         self._written = ""  # what the model wrote, as it belongs in the document
         self._trim = trim
+        self._min_logprob = min_logprob
+        self._scores: list[Score] = []
         self._changed = asyncio.Event()
         self._num_readers = 0
         self._task = asyncio.create_task(self._run(pieces))
@@ -60,37 +69,42 @@ class Generation:
     def rest_after(self, document: DocumentSnapshot, offset: int) -> str | None:
         """What is left of the text once the user has typed on to `offset`; None if they typed
         something else. While the typed text is ahead of an unfinished one, what is left is ""."""
-        if document.uri != self.uri or offset < self.offset:
+        if document.uri != self.uri:
             return None
-        text, origin = document.text, self._document_text
-        if not text.startswith(origin[: self.offset]):
+        typed = typed_since(self._document_text, self.offset, document.text, offset)
+        if typed is None:
             return None
-        suffix, followed = origin[self.offset :], text[offset:]
-        closer = ""
-        if followed != suffix:
-            # An editor closes brackets and quotes by itself: `(` types `()`.
-            closer = followed[: len(followed) - len(suffix)]
-            if len(closer) > 2 or followed[len(closer) :] != suffix or not _closes(closer):
-                return None
-        typed = text[self.offset : offset].replace("\r\n", "\n")  # our text has one line end
         if not self.is_final:
-            if self._disagrees(typed):
+            if self._disagrees(typed.text):
                 return None
-            if closer:  # whether it is in the text as well shows at the end only
+            if typed.closer:  # whether it is in the text as well shows at the end only
                 return ""
-        if self.text.startswith(typed):
-            rest = self.text[len(typed) :]
-            if closer:
-                return rest.removesuffix(closer) if rest.endswith(closer) else None
-            return rest
-        return "" if not self.is_final and typed.startswith(self.text) else None
+        rest = rest_of(self.text, typed.text)
+        if rest is None:
+            return None if self.is_final else ""
+        return rest_before(rest, typed.closer) if typed.closer else rest
+
+    def is_reached(self, document: DocumentSnapshot, offset: int) -> bool:
+        """Whether the document has become what this was made for, whatever was typed since."""
+        return document.uri == self.uri and (
+            typed_since(self._document_text, self.offset, document.text, offset) is not None
+        )
+
+    def is_for(self, document: DocumentSnapshot, offset: int) -> bool:
+        """Whether this was made for this very place."""
+        is_here = document.uri == self.uri and offset == self.offset
+        return is_here and document.text == self._document_text
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has ended this before its time, so far."""
+        return not self.was_cut and self.failure is None
 
     def _disagrees(self, typed: str) -> bool:
         """Whether what is typed cannot become what is being written, shown or not."""
-        written = self._written
-        length = min(len(written), len(typed))
-        is_beyond = self._draft.extent is Extent.LINE and "\n" in typed
-        return is_beyond or written[:length] != typed[:length]
+        if self._draft.extent is Extent.LINE and "\n" in typed:
+            return True
+        return rest_of(self._written, typed) is None and rest_of(typed, self._written) is None
 
     async def states(self) -> AsyncGenerator[None, None]:
         """One turn for each growth of `text`, the last when it is final."""
@@ -107,6 +121,14 @@ class Generation:
             if not self._num_readers and not self.is_final:
                 asyncio.get_running_loop().call_later(ABANDONED_S, self._cancel_if_unread)
 
+    async def finished(self) -> None:
+        """Wait for the end, however it comes."""
+        await asyncio.wait([self._task])
+
+    def stop(self) -> None:
+        """End decoding soon; what was produced stays."""
+        self._task.cancel()
+
     async def cancel(self) -> None:
         """End decoding now; what was produced stays."""
         self._task.cancel()
@@ -120,6 +142,9 @@ class Generation:
         async with contextlib.aclosing(pieces()) as stream:
             async for piece in stream:
                 self.usage = piece.usage or self.usage
+                self.num_tokens += len(piece.token_ids)
+                if piece.logprob is not None:
+                    self._scores.append((len(self._draft.text), piece.logprob))
                 await self._add(piece.text, is_whole=False)
                 if self._draft.is_done:
                     break
@@ -147,8 +172,7 @@ class Generation:
         raw = replace(
             self._draft, text=self._draft.text + text.replace("\r", ""), is_whole=is_whole
         )
-        rewritten = rewrite(raw)
-        filtered = cut(rewritten)
+        rewritten, filtered = self._filter(raw)
         self._draft, self._written = replace(raw, is_done=filtered.is_done), rewritten.text
         if not filtered.is_settled:
             shown = sure_text(filtered)
@@ -160,12 +184,22 @@ class Generation:
             self.text = shown
             self._notify()
         if filtered.is_settled and not self.text:
-            self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else "nothing to add"
+            self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else NOTHING_TO_ADD
+
+    def _filter(self, raw: Draft) -> tuple[Draft, Draft]:
+        """The draft as it belongs in the document, and what is good of that."""
+        confident = stop_at_low_confidence(raw, self._scores, self._min_logprob)
+        rewritten = rewrite(confident)
+        filtered = cut(rewritten)
+        if filtered.is_settled and not confident.is_settled:
+            # A filter has ended it within a line, which is judged by what there is of it.
+            whole = replace(raw, is_whole=True)
+            judged = stop_at_low_confidence(whole, self._scores, self._min_logprob)
+            if judged.is_done:
+                rewritten = rewrite(judged)
+                filtered = cut(rewritten)
+        return rewritten, filtered
 
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _closes(text: str) -> bool:
-    return all(char in ")]}\"'`" for char in text)

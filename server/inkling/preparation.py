@@ -9,21 +9,27 @@ from dataclasses import dataclass
 
 from inkling.client import EngineModel
 from inkling.config import Settings
-from inkling.context.chunks import rank_chunks
-from inkling.context.neighbours import neighbours
+from inkling.context.related import related_code
 from inkling.context.syntax import SyntaxTree, extent_at, parse
 from inkling.core import Chunk, CompletionRequest, DocumentSnapshot, Extent
+from inkling.function.examples import similar_functions
+from inkling.function.place import FunctionPlace, function_place
 from inkling.prompt.harmony import wording_of
-from inkling.prompt.plan import Prompt, PromptPlan, make_plan
+from inkling.prompt.plan import CHARS_PER_TOKEN, Prompt, PromptPlan, chunk_budget, make_plan
 from inkling.silence import reason_for_silence
 from inkling.tokenizer import Tokenizer
+from inkling.workspace.workspace import Workspace
 
 # A line longer than this (characters) is data: parsing it again at each key could take a second.
 MAX_PARSED_LINE = 20_000
+# After this much of a key's time (seconds) the syntax tree of the key before stands in.
+PARSE_PATIENCE_S = 0.004
 # Longer open documents are not searched for related chunks.
 MAX_OTHER_CHARS = 200_000
 # Related chunks are chosen again once the cursor is this far (characters) from where they were.
 CHUNKS_REACH = 4000
+# What functions like a described one may take of the room for related chunks.
+EXAMPLES_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -36,57 +42,121 @@ class Target:
 
 @dataclass
 class EditEpisode:
-    """What is kept of one document from request to request."""
+    """What is kept of one document from request to request: also the last description of a function
+    in it and the examples for that."""
 
     plan: PromptPlan | None = None
     tree: SyntaxTree | None = None
+    description: str = ""
+    examples: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What to ask the engine for, and the document's syntax tree (None: not parsed)."""
+    """What to ask the engine for, and the document's syntax tree (None: not parsed). `is_function`:
+    the document describes a function at the cursor."""
 
     extent: Extent
     prompt: Prompt
     tree: SyntaxTree | None
+    is_function: bool = False
 
 
 def prepare(
-    request: CompletionRequest, episode: EditEpisode, target: Target, settings: Settings
+    request: CompletionRequest,
+    episode: EditEpisode,
+    target: Target,
+    settings: Settings,
+    workspace: Workspace | None = None,
 ) -> Prepared:
-    """Prepare one request. Of the episode's plan all is kept that still stands."""
+    """Prepare one request. Of the episode's plan all is kept that still stands. `workspace` is the
+    folder that the document belongs to, if the editor has one open."""
     document, offset = request.document, request.offset
-    is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
-    tree = parse(document.language, document.text, episode.tree) if is_parsed else None
-    episode.tree = tree
+    tree = episode.tree = parsed(document, offset, episode.tree)
     tokenizer, plan = target.tokenizer, episode.plan
-    if plan is None or not plan.holds(tokenizer, document, offset):
-        longest = max(settings.line_tokens, settings.block_tokens)
-        context_len = target.model.context_len
-        room = context_len - min(longest, context_len // 2)
-        is_near = plan is not None and abs(plan.chunks_offset - offset) <= CHUNKS_REACH
+    extent = extent_at(tree, document.text, offset)
+    is_block = extent is Extent.BLOCK
+    place = function_place(tree, document.text, offset) if is_block else None
+    longest = max(settings.line_tokens, settings.block_tokens)
+    context_len = target.model.context_len
+    budget = min(settings.prompt_tokens, context_len - min(longest, context_len // 2))
+    room = int(chunk_budget(budget, document.text) * CHARS_PER_TOKEN)
+    lacks_examples = False
+    if place is not None and place.description != episode.description:
+        episode.examples = _examples(place, document, settings, workspace, room)
+        episode.description = place.description
+        lacks_examples = plan is not None and not set(episode.examples) <= set(plan.chunks)
+    examples = episode.examples if place is not None else ()
+    if plan is None or lacks_examples or not plan.holds(tokenizer, document, offset):
+        is_far = plan is not None and abs(plan.chunks_offset - offset) > CHUNKS_REACH
+        chunks = None
+        if plan is None or is_far or lacks_examples:
+            room -= sum(len(it.text) + len(it.path) for it in examples)
+            related = _chunks(request, tree, settings, workspace, room)
+            chunks = (*examples, *(it for it in related if it not in examples))
+        has_style = workspace is not None and target.model.kind != "demo"
         plan = episode.plan = make_plan(
             tokenizer,
             wording_of(target.model.kind),
             document,
             offset,
-            None if is_near else _related_code(request, tree, settings),
-            min(settings.prompt_tokens, room),
+            chunks,
+            budget,
             previous=plan,
+            style=workspace.style(document.language) if workspace and has_style else "",
         )
-    extent = extent_at(tree, document.text, offset)
-    return Prepared(extent, plan.prompt(tokenizer, document, offset), tree)
+    prompt = plan.prompt(tokenizer, document, offset)
+    return Prepared(extent, prompt, tree, is_function=place is not None)
 
 
-def _related_code(
-    request: CompletionRequest, tree: SyntaxTree | None, settings: Settings
+def parsed(document: DocumentSnapshot, offset: int, old: SyntaxTree | None) -> SyntaxTree | None:
+    """The document's syntax tree, from an `old` one of it; None for one that is data at `offset`."""
+    is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
+    return parse(document.language, document.text, old, PARSE_PATIENCE_S) if is_parsed else None
+
+
+def prepare_anew(
+    request: CompletionRequest,
+    episode: EditEpisode,
+    target: Target,
+    settings: Settings,
+    workspace: Workspace | None = None,
+) -> tuple[EditEpisode, Prompt] | None:
+    """What the episode would be if it began now: related code chosen again, the anchor where the cursor
+    is. None where that gives the prompt there is. Arguments as for `prepare`."""
+    anew = EditEpisode(tree=episode.tree)
+    prompt = prepare(request, anew, target, settings, workspace).prompt
+    is_known = anew.plan is None or anew.plan == episode.plan
+    return None if is_known else (anew, prompt)
+
+
+def _examples(
+    place: FunctionPlace,
+    document: DocumentSnapshot,
+    settings: Settings,
+    workspace: Workspace | None,
+    room: int,
 ) -> tuple[Chunk, ...]:
-    """Chunks of other files for the prompt, best first."""
+    """Functions like the one that is described, for a prompt with `room` characters of chunks."""
+    if workspace is None or not settings.related_code:
+        return ()
+    share = int(room * EXAMPLES_SHARE)
+    return similar_functions(place.description, document, workspace, share)
+
+
+def _chunks(
+    request: CompletionRequest,
+    tree: SyntaxTree | None,
+    settings: Settings,
+    workspace: Workspace | None,
+    room: int,
+) -> tuple[Chunk, ...]:
+    """Chunks of other files for the prompt, `room` characters in all."""
     if not settings.related_code:
         return ()
+    others = _usable(request.others, settings)
     document, offset = request.document, request.offset
-    others = (*_usable(request.others, settings), *neighbours(document, tree))
-    return rank_chunks(document.text, offset, others)
+    return related_code(document, offset, tree, others, request.recent, workspace, room)
 
 
 def _usable(others: tuple[DocumentSnapshot, ...], settings: Settings) -> Iterator[DocumentSnapshot]:

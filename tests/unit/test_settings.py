@@ -125,6 +125,16 @@ def test_lists_in_the_environment_are_separated_by_commas(user_file: Path) -> No
     assert settings.disabled_languages == ("markdown", "plaintext")
 
 
+def test_bits_of_the_kv_cache_are_16_or_8(user_file: Path) -> None:
+    settings, problems = load_settings(user_file, None, {"INKLING_ENGINE__KV_BITS": "8"}, None)
+    assert (settings.engine.kv_bits, problems) == (8, [])
+    for value in (4, "eight", 8.5):
+        settings, [problem] = load_settings(user_file, None, {}, {"engine": {"kv_bits": value}})
+        assert settings.engine.kv_bits == 16
+        assert problem.startswith(f"editor options: engine.kv_bits cannot be {value!r} (")
+        assert problem.endswith("16 or 8); it stays 16.")
+
+
 def test_an_empty_variable_and_the_runtime_folder_are_no_settings(user_file: Path) -> None:
     environ = {"INKLING_ENGINE__MODEL": "", "INKLING_RUNTIME_DIR": "/run/x"}
     assert load_settings(user_file, None, environ, None) == (Settings(), [])

@@ -52,7 +52,7 @@ def rank_chunks(
     Names near the cursor count by how rare they are among the candidates, twice where the chunk
     defines them; long chunks weigh less per name.
     """
-    near = _names_near(text, offset)
+    near = names_near(text, offset)
     candidates = [
         indexed
         for other in others
@@ -76,7 +76,8 @@ def rank_chunks(
     return tuple(chunk for _, _, chunk in scored[:limit])
 
 
-def _names_near(text: str, offset: int) -> frozenset[str]:
+def names_near(text: str, offset: int) -> frozenset[str]:
+    """The names on the lines around an offset, most of them above it."""
     start = offset
     for _ in range(LINES_ABOVE + 1):
         start = text.rfind("\n", 0, start)

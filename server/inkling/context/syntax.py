@@ -3,14 +3,16 @@
 import re
 from dataclasses import dataclass
 from functools import cache
+from time import thread_time
 
 from tree_sitter import Node, Parser, Point, Tree
 
-from inkling.common_prefix import common_prefix_len
+from inkling.common_prefix import common_prefix_len, common_suffix_len
 from inkling.context.languages import LANGUAGES, LanguageSyntax, load_grammar
 from inkling.context.scope import indent_of
 from inkling.core import Extent
 
+READ_BYTES = 4096
 # What may stand right of the cursor without making it the middle of a line.
 _CLOSERS = frozenset(")]}>\"'`;:, \t\r")
 # For languages without a grammar.
@@ -39,11 +41,15 @@ class SyntaxTree:
         return self.tree.root_node.descendant_for_byte_range(start, start)
 
 
-def parse(language: str, text: str, old: SyntaxTree | None = None) -> SyntaxTree | None:
+def parse(
+    language: str, text: str, old: SyntaxTree | None = None, patience_s: float | None = None
+) -> SyntaxTree | None:
     """Parse `text`, reusing what an `old` tree of an earlier version still says.
 
     None for a language without a grammar that loads. After one typed character this takes 0.1 ms where a full
-    parse of 5,000 lines takes 60.
+    parse of 5,000 lines takes 60; but a quotation mark can turn the rest of a file into a string. With
+    `patience_s` (seconds of this thread's own time) the old tree, moved by the edit, stands in where
+    that takes longer; the next parse catches up.
     """
     syntax = LANGUAGES.get(language)
     parser = _parser(syntax.grammar) if syntax is not None else None
@@ -55,7 +61,25 @@ def parse(language: str, text: str, old: SyntaxTree | None = None) -> SyntaxTree
     if old.source == source:
         return old
     tree = _edited(old, source)
-    return SyntaxTree(syntax, source, parser.parse(source, tree))
+    if patience_s is None:
+        return SyntaxTree(syntax, source, parser.parse(source, tree))
+    return SyntaxTree(syntax, source, _parsed_in_time(parser, source, tree, patience_s) or tree)
+
+
+def _parsed_in_time(parser: Parser, source: bytes, tree: Tree, patience_s: float) -> Tree | None:
+    end = thread_time() + patience_s
+
+    def read(offset: int, _: Point) -> bytes:  # of all at once no progress is told
+        return source[offset : offset + READ_BYTES]
+
+    def is_late(*_: object) -> bool:
+        return thread_time() > end
+
+    try:
+        return parser.parse(read, tree, progress_callback=is_late)
+    except ValueError:  # how an end ahead of time is told
+        parser.reset()
+        return None
 
 
 def _edited(old: SyntaxTree, new: bytes) -> Tree:
@@ -63,23 +87,23 @@ def _edited(old: SyntaxTree, new: bytes) -> Tree:
     before = old.source
     start = common_prefix_len(before, new)
     room = min(len(before), len(new)) - start
-    same_end = min(room, common_prefix_len(before[::-1], new[::-1]))
+    same_end = min(room, common_suffix_len(before, new))
     old_end, new_end = len(before) - same_end, len(new) - same_end
+    row = before.count(b"\n", 0, start)
     tree = old.tree.copy()
     tree.edit(
         start_byte=start,
         old_end_byte=old_end,
         new_end_byte=new_end,
-        start_point=_point(before, start),
-        old_end_point=_point(before, old_end),
-        new_end_point=_point(new, new_end),
+        start_point=Point(row, _column(before, start)),
+        old_end_point=Point(row + before.count(b"\n", start, old_end), _column(before, old_end)),
+        new_end_point=Point(row + new.count(b"\n", start, new_end), _column(new, new_end)),
     )
     return tree
 
 
-def _point(source: bytes, offset: int) -> Point:
-    line_start = source.rfind(b"\n", 0, offset) + 1
-    return Point(source.count(b"\n", 0, line_start), offset - line_start)
+def _column(source: bytes, offset: int) -> int:
+    return offset - (source.rfind(b"\n", 0, offset) + 1)
 
 
 def extent_at(tree: SyntaxTree | None, text: str, offset: int) -> Extent:

@@ -7,8 +7,9 @@ from pathlib import Path, PurePath
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from inkling.core import DocumentSnapshot
+from inkling.core import Chunk, DocumentSnapshot
 from inkling.lsp.line_index import Encoding, LineIndex
+from inkling.lsp.recent_edits import RecentEdits
 
 # A document of more characters is known by name only: no text is held and edits to it cost nothing.
 # It comes back once the editor sends the whole text again.
@@ -26,6 +27,7 @@ class OpenDocument:
         self.version = version
         self.text: str | None = None
         self._index = LineIndex("")
+        self._edits = RecentEdits()
         self._replace_all(text)
 
     def edit(
@@ -55,16 +57,23 @@ class OpenDocument:
         path = shown_path(self.uri, roots)
         return DocumentSnapshot(self.uri, path, self.language, self.text or "", self.version)
 
+    def recent_edits(self, roots: Sequence[Path]) -> tuple[Chunk, ...]:
+        """The code around the places that were edited last, the newest first."""
+        return self._edits.chunks(shown_path(self.uri, roots), self.text or "")
+
     def _replace(self, text: str, at: types.Range, new: str, encoding: Encoding) -> None:
         start, end = sorted((self.offset_at(at.start, encoding), self.offset_at(at.end, encoding)))
         new = without_lone_surrogates(new)
         if len(text) - (end - start) + len(new) > KEPT_CHARS:
             self._forget_text()
             return
+        lines = sorted((at.start.line, at.end.line))
+        self._edits.note(lines[0], lines[1] - lines[0], new.count("\n"))
         self.text = text[:start] + new + text[end:]
         self._index.edit(self.text, start, end, len(new))
 
     def _replace_all(self, text: str) -> None:
+        self._edits.forget()
         if len(text) > KEPT_CHARS:
             self._forget_text()
             return

@@ -15,7 +15,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from inkling.core import Completion, CompletionRequest, DocumentSnapshot, TriggerKind
+from inkling.core import Chunk, Completion, CompletionRequest, DocumentSnapshot, TriggerKind
 from inkling.lsp.language_server import InklingServer
 from inkling.lsp.protocol import ACCEPTED
 from inkling.silence import is_secret
@@ -23,17 +23,26 @@ from inkling.silence import is_secret
 # Finished lines that are there after this long are answered without waiting for the rest: the
 # editor asks again at the next key, and the rest is served from what was generated meanwhile.
 PATIENCE_S = 0.3
+# Whoever asks by hand waits to see what there is to choose from; then, what is there is answered.
+INVOKED_PATIENCE_S = 2.0
+# Besides the completion itself.
+NUM_ALTERNATIVES = 2
 # Open documents offered as context for another.
 MAX_OTHERS = 8
 
 logger = logging.getLogger(__name__)
 
+# A state of a completion and its place, as the client gets it.
+Show = Callable[[Completion, types.Position], types.InlineCompletionList]
+
 
 async def inline_completion(
     ls: InklingServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
-    """Answer with the whole completion, or with the lines finished after `PATIENCE_S`."""
-    return await answer(ls, params, lambda items: None, PATIENCE_S)
+    """Answer with the whole completion, or with what is finished when patience ends."""
+    is_invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    patience_s = INVOKED_PATIENCE_S if is_invoked else PATIENCE_S
+    return await answer(ls, params, lambda items: None, patience_s, items_of)
 
 
 async def answer(
@@ -41,10 +50,11 @@ async def answer(
     params: types.InlineCompletionParams,
     on_growth: Callable[[types.InlineCompletionList], None],
     patience_s: float | None,
+    show: Show,
 ) -> types.InlineCompletionList | None:
     """The newest state of a completion, None when a newer request of the document took over.
 
-    `on_growth` is called each time the text has grown. With `patience_s` None the completion is
+    `on_growth` is called each time the text has grown or an alternative has come. With `patience_s` None the completion is
     waited for to its end. Raises nothing but CancelledError, when the client cancels.
     """
     uri = params.text_document.uri
@@ -56,8 +66,11 @@ async def answer(
     offset = document.offset_at(params.position, ls.encoding)
     at = document.position_at(offset, ls.encoding)
     trigger = TriggerKind(params.context.trigger_kind.value)
-    request = CompletionRequest(document.snapshot(ls.roots), offset, trigger)
-    work = _newest_state(ls, request, lambda it: on_growth(_items(it, at)), patience_s)
+    num_alternatives = NUM_ALTERNATIVES if trigger is TriggerKind.INVOKED else 0
+    request = CompletionRequest(
+        document.snapshot(ls.roots), offset, trigger, num_alternatives=num_alternatives
+    )
+    work = _newest_state(ls, request, lambda it: on_growth(show(it, at)), patience_s)
     try:
         completion = await _newest_only(ls.running, uri, work)
     except Exception as error:
@@ -66,7 +79,7 @@ async def answer(
     if completion is None:
         return None
     ls.status.answered(completion.silence)
-    return _items(completion, at)
+    return show(completion, at)
 
 
 async def _newest_state(
@@ -77,7 +90,8 @@ async def _newest_state(
 ) -> Completion:
     """Follow a completion to its end, or to the end of patience once there is text."""
     completer = await ls.completer()
-    request = replace(request, others=_others(ls, request.document.uri))
+    others, recent = others_of(ls, request.document.uri)
+    request = replace(request, others=others, recent=recent)
     newest = Completion("", request.offset, "", is_final=True)
     now = asyncio.get_running_loop().time
     started = now()
@@ -87,7 +101,7 @@ async def _newest_state(
             contextlib.aclosing(completer.complete(request)) as states,
         ):
             async for state in states:
-                if state.text != newest.text:
+                if (state.text, state.alternatives) != (newest.text, newest.alternatives):
                     on_growth(state)
                 newest = state
                 if newest.text and patience_s is not None:
@@ -95,11 +109,14 @@ async def _newest_state(
     return newest
 
 
-def _others(ls: InklingServer, uri: str) -> tuple[DocumentSnapshot, ...]:
-    """The other open documents whose text may be in a prompt."""
+def others_of(
+    ls: InklingServer, uri: str
+) -> tuple[tuple[DocumentSnapshot, ...], tuple[Chunk, ...]]:
+    """The other open documents whose text may be in a prompt, and what was edited of them last."""
     roots = ls.roots
-    found = (other.snapshot(roots) for other in ls.documents.others(uri, MAX_OTHERS))
-    return tuple(other for other in found if not is_secret(other.path))
+    others = [it for it in ls.documents.others(uri, MAX_OTHERS) if not is_secret(it.uri)]
+    recent = (chunk for other in others for chunk in other.recent_edits(roots))
+    return tuple(other.snapshot(roots) for other in others), tuple(recent)
 
 
 async def _newest_only(
@@ -123,12 +140,14 @@ async def _newest_only(
             del running[uri]
 
 
-def _items(completion: Completion, at: types.Position) -> types.InlineCompletionList:
-    """At most one item, inserted where the cursor is."""
-    if not completion.text:
-        return types.InlineCompletionList(items=[])
+def items_of(completion: Completion, at: types.Position) -> types.InlineCompletionList:
+    """The completion and its alternatives, each inserted where the cursor is."""
+    shown = (completion, *completion.alternatives) if completion.text else ()
+    return types.InlineCompletionList(items=[_item(each, at) for each in shown])
+
+
+def _item(completion: Completion, at: types.Position) -> types.InlineCompletionItem:
     accepted = types.Command(title="", command=ACCEPTED, arguments=[completion.id])
-    item = types.InlineCompletionItem(
+    return types.InlineCompletionItem(
         insert_text=completion.text, range=types.Range(start=at, end=at), command=accepted
     )
-    return types.InlineCompletionList(items=[item])

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from inkling import __version__
-from inkling.core import Completion, CompletionRequest
+from inkling.core import Completion, CompletionRequest, DocumentSnapshot
 from inkling.lsp.configuration import Configuration
 from inkling.lsp.documents import Documents
 from inkling.lsp.line_index import Encoding
@@ -20,7 +20,9 @@ from inkling.lsp.status_report import StatusReport
 
 if TYPE_CHECKING:
     from inkling.completer import Status
+    from inkling.completions import Counters
     from inkling.config import Settings
+    from inkling.function.author import FunctionWriting
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +30,17 @@ logger = logging.getLogger(__name__)
 class Completes(Protocol):
     """What the server needs of `inkling.completer.Completer`."""
 
+    counters: "Counters"
+
     def complete(self, request: CompletionRequest) -> AsyncGenerator[Completion, None]: ...
+    async def describes_function(self, document: DocumentSnapshot, offset: int) -> bool: ...
+    def write_function(
+        self, request: CompletionRequest
+    ) -> AsyncGenerator["FunctionWriting", None]: ...
     def update_settings(self, settings: "Settings") -> None: ...
     def accepted(self, completion_id: str) -> None: ...
     def closed(self, uri: str) -> None: ...
+    async def set_roots(self, roots: Sequence[Path]) -> None: ...
     async def warm_up(self) -> None: ...
     async def aclose(self) -> None: ...
 
@@ -63,6 +72,7 @@ class InklingServer(LanguageServer):
         self.configuration = Configuration()
         self.status = StatusReport(lambda it: self.protocol.notify(DID_CHANGE_STATUS, it))
         self.running: dict[str, asyncio.Task[Completion]] = {}
+        self.functions: dict[str, asyncio.Task[None]] = {}  # being written, by document
         self.is_shut_down = False
         self._make_completer = make_completer
         self._completer: asyncio.Task[Completes] | None = None
@@ -87,11 +97,12 @@ class InklingServer(LanguageServer):
             self._completer = asyncio.create_task(self._start_completer())
         return await asyncio.shield(self._completer)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do work that no message waits for. A failure is logged."""
         task = asyncio.create_task(_logged(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def configure(self) -> None:
         """Read the settings anew and use them from the next request on."""

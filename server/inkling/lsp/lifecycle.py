@@ -26,9 +26,9 @@ def did_change_configuration(ls: InklingServer, params: types.DidChangeConfigura
 def did_change_workspace_folders(
     ls: InklingServer, params: types.DidChangeWorkspaceFoldersParams
 ) -> None:
-    """Use the settings file of the folder that is the first one now."""
+    """Use the settings file of the folder that is the first one now, and index those there are."""
     ls.configuration.workspace_root = next(iter(ls.roots), None)
-    ls.start(ls.configure())
+    ls.start(_follow_folders(ls))
 
 
 async def shutdown(ls: InklingServer, params: None) -> None:
@@ -38,4 +38,11 @@ async def shutdown(ls: InklingServer, params: None) -> None:
 
 
 async def _warm_up(ls: InklingServer) -> None:
-    await (await ls.completer()).warm_up()
+    completer = await ls.completer()
+    await completer.set_roots(ls.roots)
+    await completer.warm_up()
+
+
+async def _follow_folders(ls: InklingServer) -> None:
+    await ls.configure()
+    await (await ls.completer()).set_roots(ls.roots)

@@ -26,6 +26,8 @@ def did_close(ls: InklingServer, params: types.DidCloseTextDocumentParams) -> No
     ls.documents.close(uri)
     if request := ls.running.get(uri):
         request.cancel()
+    if writing := ls.functions.get(uri):
+        writing.cancel()
     ls.start(_forget(ls, uri))
 
 

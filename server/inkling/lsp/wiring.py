@@ -19,6 +19,12 @@ from inkling.lsp.protocol import ACCEPTED, STATUS, STREAMED_INLINE_COMPLETION
 from inkling.lsp.status import status
 from inkling.lsp.streaming import streamed_inline_completion
 from inkling.lsp.synchronization import did_change, did_close, did_open
+from inkling.lsp.write_function import (
+    FUNCTION_KIND,
+    WRITE_FUNCTION,
+    function_action,
+    write_function,
+)
 
 FEATURES: dict[str, Callable[..., Any]] = {
     types.INITIALIZE: initialize,
@@ -43,5 +49,8 @@ def create_server(make_completer: MakeCompleter) -> InklingServer:
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(
         inline_completion
     )
+    kinds = types.CodeActionOptions(code_action_kinds=[FUNCTION_KIND])
+    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, kinds)(function_action)
     server.command(ACCEPTED)(accepted)
+    server.command(WRITE_FUNCTION)(write_function)
     return server

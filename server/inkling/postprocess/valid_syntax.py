@@ -25,27 +25,27 @@ def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
     text, place = draft.text, draft.place
     lines = text.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
-    allowed = _num_faults(tree.tree.root_node)
+    allowed = num_faults(tree.tree.root_node)
     best, fewest = text, MAX_FAULTS
     for num_lines in range(len(lines), max(first, len(lines) - MAX_TRIES), -1):
         part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text
         if len(part) < num_shown:
             break
         joined = parse(place.language, place.before + part + place.suffix, tree)
-        num_faults = _num_faults(joined.tree.root_node) if joined else 0
-        if num_faults < fewest:
-            best, fewest = part, num_faults
-        if num_faults <= allowed:
+        faults = num_faults(joined.tree.root_node) if joined else 0
+        if faults < fewest:
+            best, fewest = part, faults
+        if faults <= allowed:
             break
     return best
 
 
-def _num_faults(node: Node) -> int:
+def num_faults(node: Node) -> int:
     """How many nodes under this one are errors or missing, counted up to MAX_FAULTS."""
-    num_faults, waiting = 0, [node]
-    while waiting and num_faults < MAX_FAULTS:
+    count, waiting = 0, [node]
+    while waiting and count < MAX_FAULTS:
         node = waiting.pop()
         if node.has_error:
-            num_faults += node.is_error or node.is_missing
+            count += node.is_error or node.is_missing
             waiting += node.children
-    return num_faults
+    return count

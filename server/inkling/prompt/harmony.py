@@ -66,9 +66,11 @@ def render_fixed(
     chunks: tuple[Chunk, ...],
     suffix: str,
     head: str,
+    style: str = "",
 ) -> list[int]:
     """Everything before the tail: system, developer and user messages, and the assistant's opened
-    final channel. The caller appends `tokenizer.encode(tail)`.
+    final channel. The caller appends `tokenizer.encode(tail)`. `style`, if any, follows the
+    developer's instructions.
 
     Order in the user message: most stable first. Each part is encoded on its own, so that a part
     that stays keeps its ids whatever follows it.
@@ -80,10 +82,13 @@ def render_fixed(
         user += encode(chunk.text.replace("\r\n", "\n"))
         user += encode("\n</related>\n")
     user += encode("<after>\n") + encode(suffix) + encode("\n</after>\n<before>\n") + encode(head)
+    developer = encode(wording.developer)
+    if style:
+        developer += encode(f"\n\n# Style\n\n{style}")
     special = tokenizer.special
     return [
         *_message(tokenizer, "system", encode(wording.system)),
-        *_message(tokenizer, "developer", encode(wording.developer)),
+        *_message(tokenizer, "developer", developer),
         *_message(tokenizer, "user", user),
         special["<|start|>"],
         *encode("assistant"),

@@ -13,12 +13,14 @@ share. The cuts fall on lines, at coarse steps, never at "cursor minus N".
 
 from dataclasses import dataclass
 
-from inkling.common_prefix import common_prefix_len
+from inkling.common_prefix import common_prefix_len, common_suffix_len
 from inkling.core import Chunk, DocumentSnapshot
 from inkling.prompt.harmony import Wording, render_fixed
 from inkling.tokenizer import Tokenizer
 
 CHUNK_SHARE = 0.30
+# Of code, on average: what a document takes is estimated before it is encoded.
+CHARS_PER_TOKEN = 3.5
 SUFFIX_SHARE = 0.18
 # Of the prefix's share, what a new plan leaves free for typing before it must be made anew.
 GROWTH_SHARE = 0.25
@@ -86,8 +88,15 @@ def similar(frozen: str, now: str) -> bool:
         return False
     longest = max(len(frozen), len(now))
     same = common_prefix_len(frozen, now)
-    same += min(common_prefix_len(frozen[::-1], now[::-1]), min(len(frozen), len(now)) - same)
+    same += min(common_suffix_len(frozen, now), min(len(frozen), len(now)) - same)
     return longest - same <= SUFFIX_TOLERANCE * longest
+
+
+def chunk_budget(budget: int, text: str) -> int:
+    """Tokens for related chunks in a prompt of `budget` tokens: their share, or what a short document
+    `text` leaves over, less some for its growth."""
+    left = int(budget * (1 - GROWTH_SHARE) - len(text) / CHARS_PER_TOKEN)
+    return max(int(budget * CHUNK_SHARE), left)
 
 
 def make_plan(
@@ -98,19 +107,20 @@ def make_plan(
     chunks: tuple[Chunk, ...] | None,
     budget: int,
     previous: PromptPlan | None = None,
+    style: str = "",
 ) -> PromptPlan:
     """Plan the prompt for a cursor at `offset` (code points) within `budget` tokens.
 
     `chunks` come ranked, best first; those that do not fit are left out. What can be kept of the
     `previous` plan of the same document is kept: its suffix, if it still stands for what follows
-    the cursor, and its chunks, if `chunks` is None.
+    the cursor, and its chunks, if `chunks` is None. `style` is the team's, as the model is told it.
     """
     text = document.text
     if previous is not None and chunks is None:
         kept, chunks_offset = previous.chunks, previous.chunks_offset
     else:
-        chunk_budget = int(budget * CHUNK_SHARE)
-        kept, chunks_offset = _fit_chunks(tokenizer, chunks or (), chunk_budget), offset
+        room = chunk_budget(budget, text)
+        kept, chunks_offset = _fit_chunks(tokenizer, chunks or (), room), offset
     if previous is not None and previous.is_followed_alike(text, offset):
         suffix, suffix_is_rest = previous.suffix, previous.suffix_is_rest
     else:
@@ -118,7 +128,7 @@ def make_plan(
         suffix_is_rest = offset + len(suffix) == len(text)
     path = document.path
     without_prefix = render_fixed(
-        tokenizer, wording, path=path, chunks=kept, suffix=suffix, head=""
+        tokenizer, wording, path=path, chunks=kept, suffix=suffix, head="", style=style
     )
     prefix_budget = max(32, budget - len(without_prefix))
     growth = int(prefix_budget * GROWTH_SHARE)
@@ -132,6 +142,7 @@ def make_plan(
         chunks=kept,
         suffix=_one_line_end(suffix),
         head=_one_line_end(head),
+        style=style,
     )
     return PromptPlan(
         uri=document.uri,

@@ -2,48 +2,16 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 
-from inkling.client import EngineClient
 from inkling.completer import Completer, Status
 from inkling.config import Settings
-from inkling.core import Completion, CompletionRequest
+from inkling.core import CompletionRequest
 from inkling.errors import EngineUnavailable
 from tests.pictures import at_cursor, document
+from tests.unit.completer.asking import final, request, states
 from tests.unit.completer.fake_client import FakeClient
-
-
-@pytest.fixture
-async def fake() -> FakeClient:
-    return FakeClient()
-
-
-@pytest.fixture
-async def statuses() -> list[Status]:
-    return []
-
-
-@pytest.fixture
-async def completer(fake: FakeClient, statuses: list[Status]) -> AsyncIterator[Completer]:
-    completer = Completer(cast(EngineClient, fake), Settings(), statuses.append)
-    yield completer
-    await completer.aclose()
-
-
-def request(picture: str, path: str = "src/app.py") -> CompletionRequest:
-    text, offset = at_cursor(picture)
-    return CompletionRequest(document(text, path=path), offset)
-
-
-async def states(completer: Completer, picture: str) -> list[Completion]:
-    return [state async for state in completer.complete(request(picture))]
-
-
-async def final(completer: Completer, picture: str) -> Completion:
-    return (await states(completer, picture))[-1]
 
 
 async def test_a_line_is_completed(completer: Completer, fake: FakeClient) -> None:
@@ -263,7 +231,7 @@ async def test_acceptance_is_counted_and_a_closed_document_forgotten(
     completion = await final(completer, "x = ‸\n")
     completer.accepted(completion.id)
     completer.accepted("never shown")
-    assert completer.num_accepted == 1
+    assert completer.counters.accepted == 1
     completer.closed(document("").uri)
     await final(completer, "x = ‸\n")
     assert len(fake.prompts) == 2
@@ -336,10 +304,13 @@ async def test_a_bracket_the_editor_closed_in_mid_text_is_not_doubled(
 ) -> None:
     fake.script = "foo(a) + 1"
     assert (await final(completer, "x = ‸\n")).text == "foo(a) + 1"
-    fake.script = "a"
-    completion = await final(completer, "x = foo(‸)\n")
-    assert completion.text == "a"
-    assert len(fake.prompts) == 2
+    for picture, rest in [
+        ("x = foo(‸)\n", "a"),
+        ("x = foo(a)‸\n", " + 1"),
+        ("x = foo(a) +‸\n", " 1"),
+    ]:
+        assert (await final(completer, picture)).text == rest
+    assert len(fake.prompts) == 1
 
 
 async def test_an_unforeseen_failure_is_a_reason_and_does_not_last(

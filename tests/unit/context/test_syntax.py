@@ -69,3 +69,31 @@ def test_a_language_whose_grammar_does_not_load_has_no_tree(
     monkeypatch.setitem(LANGUAGES, "go", missing)
     assert parse("go", "func f() {\n") is None
     assert extent_at(None, "func f() {", 10) is Extent.BLOCK
+
+
+def test_where_parsing_takes_too_long_the_old_tree_stands_in_until_the_next_time() -> None:
+    text = "def f(a):\n    return a\n\n\n" * 2000
+    old = parse("python", text)
+    opened = text[:4000] + '"""' + text[4000:]
+    late = parse("python", opened, old, patience_s=0)
+    assert late is not None
+    last = "return a"
+    node = late.node_at(opened.rindex(last) + len(last))
+    assert node is not None
+    # It moved with the text, though this is inside a string now.
+    assert (node.type, late.source[node.start_byte : node.end_byte]) == ("identifier", b"a")
+    caught_up, fresh = parse("python", opened + "\n", late), parse("python", opened + "\n")
+    assert caught_up is not None
+    assert fresh is not None
+    assert str(caught_up.tree.root_node) == str(fresh.tree.root_node)
+
+
+@given(st.lists(st.text(alphabet="ab(:\n \"'", max_size=12), min_size=2, max_size=4))
+def test_patience_changes_no_tree_that_is_there_in_time(versions: list[str]) -> None:
+    tree = None
+    for text in versions:
+        tree = parse("python", text, tree, patience_s=10)
+        fresh = parse("python", text)
+        assert tree is not None
+        assert fresh is not None
+        assert str(tree.tree.root_node) == str(fresh.tree.root_node)

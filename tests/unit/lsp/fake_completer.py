@@ -1,11 +1,15 @@
 """A completer that follows a script: no engine, no model, no waiting."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from pathlib import Path
 
 from inkling.completer import Status
+from inkling.completions import Counters
 from inkling.config import Settings
-from inkling.core import Completion, CompletionRequest
+from inkling.core import Completion, CompletionRequest, DocumentSnapshot
+from inkling.function.author import FunctionWriting
+from inkling.function.edit import Edit
 
 Step = str | asyncio.Event | Exception
 
@@ -19,9 +23,11 @@ class FakeCompleter:
         self.on_status = on_status
         self.script: Callable[[CompletionRequest], Iterable[Step]] = lambda request: ["done"]
         self.requests: list[CompletionRequest] = []
+        self.counters = Counters()
         self.num_ended = 0
         self.accepted_ids: list[str] = []
         self.closed_uris: list[str] = []
+        self.roots: list[Path] = []
         self.is_warm = False
         self.is_closed = False
 
@@ -43,8 +49,35 @@ class FakeCompleter:
         finally:
             self.num_ended += 1
 
+    async def describes_function(self, document: DocumentSnapshot, offset: int) -> bool:
+        return document.text[:offset].endswith("# a function")
+
+    async def write_function(
+        self, request: CompletionRequest
+    ) -> AsyncGenerator[FunctionWriting, None]:
+        """Each text of the script is what is written so far; the last one is inserted at the offset.
+        Without any, the silence is "scripted"."""
+        self.requests.append(request)
+        text = ""
+        try:
+            for step in self.script(request):
+                if isinstance(step, str):
+                    text = step
+                    yield FunctionWriting(text.count("\n") + 1)
+                elif isinstance(step, asyncio.Event):
+                    await step.wait()
+                else:
+                    raise step
+            edits = (Edit(request.offset, request.offset, text),) if text else ()
+            yield FunctionWriting(edits=edits, silence="" if text else "scripted", is_final=True)
+        finally:
+            self.num_ended += 1
+
     def update_settings(self, settings: Settings) -> None:
         self.settings = settings
+
+    async def set_roots(self, roots: Sequence[Path]) -> None:
+        self.roots = [*roots]
 
     def accepted(self, completion_id: str) -> None:
         self.accepted_ids.append(completion_id)
