@@ -10,6 +10,7 @@ import json
 import statistics
 import tempfile
 import time
+from itertools import cycle
 from pathlib import Path
 
 import inkling
@@ -36,9 +37,11 @@ def read_settings(path, defaults):
 
 def main() -> None:
     """Type and measure."""
-    texts = [file.read_text(encoding="utf-8") for file in sorted(PACKAGE.rglob("*.py"))]
-    lines = "\n\n\n".join(texts).split("\n")
-    text = "\n".join((lines * (1 + NUM_LINES // len(lines)))[:NUM_LINES])
+    text = ""
+    for file in cycle(sorted(PACKAGE.rglob("*.py"))):
+        text += file.read_text(encoding="utf-8") + "\n\n"
+        if text.count("\n") >= NUM_LINES:
+            break
     at = text.index("\n\n\n", len(text) // 2) + 1
     target = Target(EngineModel("", DEMO, 16_384, "exl2", "", "", 0), Tokenizer.load(DEMO))
     times = []

@@ -13,6 +13,7 @@ from inkling.context.scope import indent_of
 from inkling.core import Extent
 
 READ_BYTES = 4096
+MAX_HEADER_LINES = 60
 # What may stand right of the cursor without making it the middle of a line.
 _CLOSERS = frozenset(")]}>\"'`;:, \t\r")
 # For languages without a grammar.
@@ -131,6 +132,9 @@ def extent_at(tree: SyntaxTree | None, text: str, offset: int) -> Extent:
         return Extent.LINE if is_argument_list else Extent.BLOCK
     if tree is not None and _first_word(before) in tree.language.header_words:
         return Extent.BLOCK
+    if tree is not None and before.rstrip().endswith(":"):
+        is_header = _first_word(_first_line(text, line_start, before)) in tree.language.header_words
+        return Extent.BLOCK if is_header else Extent.LINE
     return Extent.LINE
 
 
@@ -152,6 +156,19 @@ def _opens(line: str, tree: SyntaxTree | None) -> bool:
     openers = _OPENERS if tree is None else tree.language.openers
     last = _LAST_WORD.search(line)
     return last[0] in openers if last else line.rstrip().endswith(openers)
+
+
+def _first_line(text: str, line_start: int, line: str) -> str:
+    """Where the brackets were opened that `line`, which begins at `line_start`, closes: the first line
+    of a header over several. The line itself if it closes none."""
+    depth = 0
+    for _ in range(MAX_HEADER_LINES):
+        depth += sum(map(line.count, ")]}")) - sum(map(line.count, "([{"))
+        if depth <= 0 or line_start == 0:
+            break
+        start = text.rfind("\n", 0, line_start - 1) + 1
+        line, line_start = text[start : line_start - 1], start
+    return line
 
 
 def _in_prose(tree: SyntaxTree, text: str, offset: int) -> bool:

@@ -68,24 +68,31 @@ def function_place(tree: SyntaxTree | None, text: str, offset: int) -> FunctionP
     without one, nothing is known."""
     if tree is None:
         return None
-    lines = _Lines(tree, text)
-    row = lines.row_of(offset)
+    lines = _Lines(tree, text, offset)
+    row = lines.row
     return _below_comment(lines, row) or _without_body(lines, row, offset)
 
 
 class _Lines:
-    """A document by lines and by nodes."""
+    """A document by lines and by nodes. What is near the cursor is found quickly in a long one."""
 
-    def __init__(self, tree: SyntaxTree, text: str) -> None:
+    def __init__(self, tree: SyntaxTree, text: str, offset: int) -> None:
         self.tree = tree
         self.text = text
         self.lines = text.split("\n")
+        self.row = text.count("\n", 0, offset)  # the cursor's
+        self._start = text.rfind("\n", 0, offset) + 1
+        self._num_bytes = len(text[: self._start].encode("utf-8", errors="surrogatepass"))
 
     def row_of(self, offset: int) -> int:
-        return self.text.count("\n", 0, offset)
+        if offset < self._start:
+            return self.row - self.text.count("\n", offset, self._start)
+        return self.row + self.text.count("\n", self._start, offset)
 
     def start_of(self, row: int) -> int:
-        return sum(len(line) + 1 for line in self.lines[:row])
+        if row < self.row:
+            return self._start - sum(len(line) + 1 for line in self.lines[row : self.row])
+        return self._start + sum(len(line) + 1 for line in self.lines[self.row : row])
 
     def end_of(self, row: int) -> int:
         """Where what stands on a line ends, before its line break."""
@@ -101,11 +108,15 @@ class _Lines:
 
     def node_at(self, offset: int) -> Node | None:
         """The smallest node around the character at an offset."""
-        before = self.text[: offset + 1].encode("utf-8", errors="surrogatepass")
-        return self.tree.node_at(len(before))
+        end = offset + 1
+        low, high = sorted((end, self._start))
+        between = len(self.text[low:high].encode("utf-8", errors="surrogatepass"))
+        return self.tree.node_at(self._num_bytes + (between if end > self._start else -between))
 
     def offset(self, num_bytes: int) -> int:
-        return len(self.tree.source[:num_bytes].decode("utf-8", errors="surrogatepass"))
+        low, high = sorted((num_bytes, self._num_bytes))
+        between = len(self.tree.source[low:high].decode("utf-8", errors="surrogatepass"))
+        return self._start + (between if num_bytes > self._num_bytes else -between)
 
     def comment_on(self, row: int) -> Node | None:
         """The comment that a line is all of, or part of."""

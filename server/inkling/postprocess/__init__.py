@@ -8,6 +8,7 @@ returned for a shorter one. Those that judge by what comes later stand behind th
 
 from collections.abc import Callable
 
+from inkling.postprocess.blanks import stop_at_blanks
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.postprocess.brackets import stop_at_excess_closer
 from inkling.postprocess.chat import drop_chat
@@ -27,6 +28,7 @@ REWRITES: tuple[Callable[[Draft], Draft], ...] = (drop_chat, drop_echo, use_file
 # Where that ends. These only ever shorten.
 CUTS: tuple[Callable[[Draft], Draft], ...] = (
     stop_at_line_end,
+    stop_at_blanks,
     stop_at_block_end,
     stop_at_excess_closer,
     stop_at_repetition,

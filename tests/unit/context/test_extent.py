@@ -21,6 +21,9 @@ def extent(picture: str, language: str) -> Extent:
         "# the sum of a list\n‸\n",
         "class A:\n    def a(self):\n        return 1\n\n    ‸\n\n    def b(self):\n        pass\n",
         "    items = [‸\n",
+        "def total(\n    xs,\n) -> int:‸\n",
+        "    if (\n        ready\n        and willing\n    ):‸\n",
+        "def total(xs,\n          ys=(1, 2)):‸\n",
     ],
 )
 def test_python_block(picture: str) -> None:
@@ -39,6 +42,8 @@ def test_python_block(picture: str) -> None:
         "if ready:‸\n    go()\n",
         "a = 1\n‸\nb = 2\n",
         "if retu‸rn_value:\n",
+        "prices = {\n    (\n        1, 2\n    ):‸\n}\n",
+        "x = y[\n    first(1):‸\n",
     ],
 )
 def test_python_line(picture: str) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from inkling.core import Extent
 from inkling.postprocess import Draft, Place, apply_filters, cut
+from inkling.postprocess.blanks import stop_at_blanks
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.postprocess.repetition import num_sure_lines, stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
@@ -117,6 +118,13 @@ def test_what_stands_right_of_the_cursor_is_not_written_twice() -> None:
     check(trim_suffix_overlap, "f(├a, b)┤) + 1\n", "a, b", extent=Extent.LINE)
     check(trim_suffix_overlap, "x = ├a + b┤ + b\n", "a", extent=Extent.LINE)
     check(trim_suffix_overlap, "print(├x┤)\n", "x", extent=Extent.LINE)
+
+
+def test_a_run_of_blanks_ends_a_completion() -> None:
+    check(stop_at_blanks, "def f():├\n    return 1\n\n  \n\nx = 1┤", "\n    return 1")
+    check(stop_at_blanks, f"x = 1├{' ' * 100}┤", "")
+    two = "def f():├\n    return 1\n\n\ndef g(): ...┤"
+    check(stop_at_blanks, two, "\n    return 1\n\n\ndef g(): ...", is_done=False)
 
 
 def test_no_completion_ends_in_white_space() -> None:
