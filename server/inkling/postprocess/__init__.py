@@ -16,12 +16,14 @@ from inkling.postprocess.draft import Draft
 from inkling.postprocess.echo import drop_echo
 from inkling.postprocess.indentation import use_file_indentation
 from inkling.postprocess.place import Place
+from inkling.postprocess.prompt_tags import stop_at_prompt_tag
 from inkling.postprocess.quotes import stop_at_excess_quote
 from inkling.postprocess.repetition import stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
 from inkling.postprocess.suffix_lines import stop_at_suffix_line
 from inkling.postprocess.suffix_overlap import trim_suffix_overlap
 from inkling.postprocess.trailing_space import trim_trailing_space
+from inkling.postprocess.unclosed import stop_at_unclosed
 
 # From what the model wrote to what belongs in the document.
 REWRITES: tuple[Callable[[Draft], Draft], ...] = (drop_chat, drop_echo, use_file_indentation)
@@ -29,12 +31,14 @@ REWRITES: tuple[Callable[[Draft], Draft], ...] = (drop_chat, drop_echo, use_file
 CUTS: tuple[Callable[[Draft], Draft], ...] = (
     stop_at_line_end,
     stop_at_blanks,
+    stop_at_prompt_tag,
     stop_at_block_end,
     stop_at_excess_closer,
     stop_at_repetition,
     stop_at_suffix_line,
     stop_at_excess_quote,
     trim_suffix_overlap,
+    stop_at_unclosed,
     trim_trailing_space,
 )
 

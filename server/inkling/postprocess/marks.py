@@ -45,11 +45,13 @@ _CHARACTER = r"'(?:\\[^'\n]+|[^'\\\n])'"
 @dataclass(frozen=True)
 class Scan:
     """`brackets` in code with their offsets; `inside` is the mark that ends the string or comment
-    the text ends in, "" in code; `left_at` is the offset behind the one it began in, -1 if none."""
+    the text ends in, "" in code; `left_at` is the offset behind the one it began in, `entered_at` that of
+    the one it ends in, -1 if none."""
 
     brackets: tuple[tuple[int, str], ...]
     inside: str
     left_at: int = -1
+    entered_at: int = -1
 
 
 def marks_of(language: str) -> Marks | None:
@@ -70,7 +72,7 @@ def scan(text: str, marks: Marks, inside: str = "") -> Scan:
         if found.lastgroup == "bracket":
             brackets.append((found.start(), found[0]))
         elif found.lastgroup:
-            return Scan(tuple(brackets), _ends(marks)[found[0]], left_at)
+            return Scan(tuple(brackets), _ends(marks)[found[0]], left_at, found.start())
     return Scan(tuple(brackets), "", left_at)
 
 

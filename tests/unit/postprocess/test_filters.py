@@ -8,12 +8,14 @@ from inkling.core import Extent
 from inkling.postprocess import Draft, Place, apply_filters, cut
 from inkling.postprocess.blanks import stop_at_blanks
 from inkling.postprocess.block_end import stop_at_block_end
+from inkling.postprocess.prompt_tags import stop_at_prompt_tag
 from inkling.postprocess.repetition import num_sure_lines, stop_at_repetition
 from inkling.postprocess.single_line import stop_at_line_end
 from inkling.postprocess.suffix_lines import stop_at_suffix_line
 from inkling.postprocess.suffix_overlap import trim_suffix_overlap
 from inkling.postprocess.sure import sure_text
 from inkling.postprocess.trailing_space import trim_trailing_space
+from inkling.postprocess.unclosed import stop_at_unclosed
 from tests.unit.postprocess.pictures import check, draft_of
 
 
@@ -125,6 +127,32 @@ def test_a_run_of_blanks_ends_a_completion() -> None:
     check(stop_at_blanks, f"x = 1├{' ' * 100}┤", "")
     two = "def f():├\n    return 1\n\n\ndef g(): ...┤"
     check(stop_at_blanks, two, "\n    return 1\n\n\ndef g(): ...", is_done=False)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kept"),
+    [
+        ('x = ├environ["A┤\n', "environ"),
+        ('x = split(├os.environ["A┤)\n', "os.environ"),
+        ('x = f(├types, "Corou┤)\n', "types, "),
+        ('return ├getattr(self, f"visit_{a}, None)┤\n', "getattr"),
+        ('├"""┤\n', ""),
+        ("├print(┤\n", "print("),
+        ("├print(a,┤\n", "print(a,"),
+        ("├items = [┤\n", "items = ["),
+        ("x = f(├g(a┤)\n", "g(a"),
+        ('x = "├a" + b┤\n', 'a" + b'),
+        ("x = ├1  # it's (┤\n", "1  # it's ("),
+    ],
+)
+def test_a_line_leaves_nothing_open_by_accident(picture: str, kept: str) -> None:
+    check(stop_at_unclosed, picture, kept, language="python")
+
+
+def test_the_prompts_own_form_ends_a_completion() -> None:
+    check(stop_at_prompt_tag, "x = 1├\n</after>\n<before>\nimport os┤", "")
+    check(stop_at_prompt_tag, "x = 1├\ny = 2\n</related>\n┤", "\ny = 2")
+    check(stop_at_prompt_tag, "├<div>\n<b>┤", "<div>\n<b>", is_done=False)
 
 
 def test_no_completion_ends_in_white_space() -> None:
