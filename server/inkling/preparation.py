@@ -22,8 +22,6 @@ from inkling.workspace.workspace import Workspace
 
 # A line longer than this (characters) is data: parsing it again at each key could take a second.
 MAX_PARSED_LINE = 20_000
-# After this much of a key's time (seconds) the syntax tree of the key before stands in.
-PARSE_PATIENCE_S = 0.008
 # Longer open documents are not searched for related chunks.
 MAX_OTHER_CHARS = 200_000
 # Related chunks are chosen again once the cursor is this far (characters) from where they were.
@@ -109,15 +107,10 @@ def prepare(
     return Prepared(extent, prompt, tree, is_function=place is not None)
 
 
-def parsed(
-    document: DocumentSnapshot,
-    offset: int,
-    old: SyntaxTree | None,
-    patience_s: float | None = PARSE_PATIENCE_S,
-) -> SyntaxTree | None:
+def parsed(document: DocumentSnapshot, offset: int, old: SyntaxTree | None) -> SyntaxTree | None:
     """The document's syntax tree, from an `old` one of it; None for one that is data at `offset`."""
     is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
-    return parse(document.language, document.text, old, patience_s) if is_parsed else None
+    return parse(document.language, document.text, old) if is_parsed else None
 
 
 def prepare_anew(
@@ -129,7 +122,7 @@ def prepare_anew(
 ) -> tuple[EditEpisode, Prompt] | None:
     """What the episode would be if it began now: related code chosen again, the anchor where the cursor
     is. None where that gives the prompt there is. Arguments as for `prepare`."""
-    anew = EditEpisode(tree=parsed(request.document, request.offset, episode.tree, None))
+    anew = EditEpisode(tree=episode.tree)
     prompt = prepare(request, anew, target, settings, workspace).prompt
     is_known = anew.plan is None or anew.plan == episode.plan
     return None if is_known else (anew, prompt)

@@ -50,16 +50,24 @@ def test_a_reparse_after_edits_equals_a_fresh_parse(
     name: str, edits: list[tuple[float, int, str]]
 ) -> None:
     language = LANGUAGE_OF_EXTENSION[Path(name).suffix]
-    text = (SAMPLES / name).read_text(encoding="utf-8")
-    tree = parse(language, text)
+    original = text = (SAMPLES / name).read_text(encoding="utf-8")
+    first = tree = parse(language, text)
+    versions = []
     for where, removed, inserted in edits:
         at = int(where * len(text))
         text = text[:at] + inserted + text[at + removed :]
-        tree = parse(language, text, tree)
-        fresh = parse(language, text)
+        versions.append(text)
+    # And back. Of broken code there is more than one reading, and which is found depends on the way.
+    for version in (*versions, *reversed(versions[:-1]), original):
+        tree = parse(language, version, tree)
+        fresh = parse(language, version)
         assert tree is not None
         assert fresh is not None
-        assert str(tree.tree.root_node) == str(fresh.tree.root_node)
+        if not fresh.tree.root_node.has_error:
+            assert str(tree.tree.root_node) == str(fresh.tree.root_node)
+    assert first is not None
+    assert tree is not None
+    assert str(tree.tree.root_node) == str(first.tree.root_node)
 
 
 def test_a_language_whose_grammar_does_not_load_has_no_tree(
@@ -69,31 +77,3 @@ def test_a_language_whose_grammar_does_not_load_has_no_tree(
     monkeypatch.setitem(LANGUAGES, "go", missing)
     assert parse("go", "func f() {\n") is None
     assert extent_at(None, "func f() {", 10) is Extent.BLOCK
-
-
-def test_where_parsing_takes_too_long_the_old_tree_stands_in_until_the_next_time() -> None:
-    text = "def f(a):\n    return a\n\n\n" * 2000
-    old = parse("python", text)
-    opened = text[:4000] + '"""' + text[4000:]
-    late = parse("python", opened, old, patience_s=0)
-    assert late is not None
-    last = "return a"
-    node = late.node_at(opened.rindex(last) + len(last))
-    assert node is not None
-    # It moved with the text, though this is inside a string now.
-    assert (node.type, late.source[node.start_byte : node.end_byte]) == ("identifier", b"a")
-    caught_up, fresh = parse("python", opened + "\n", late), parse("python", opened + "\n")
-    assert caught_up is not None
-    assert fresh is not None
-    assert str(caught_up.tree.root_node) == str(fresh.tree.root_node)
-
-
-@given(st.lists(st.text(alphabet="ab(:\n \"'", max_size=12), min_size=2, max_size=4))
-def test_patience_changes_no_tree_that_is_there_in_time(versions: list[str]) -> None:
-    tree = None
-    for text in versions:
-        tree = parse("python", text, tree, patience_s=10)
-        fresh = parse("python", text)
-        assert tree is not None
-        assert fresh is not None
-        assert str(tree.tree.root_node) == str(fresh.tree.root_node)
