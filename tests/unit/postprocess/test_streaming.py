@@ -29,11 +29,6 @@ PYTHON = (
     "names = {'(': ')'}",
     "print(a, b)",
     "a = f(a))",
-    "a = f(data",
-    "return {",
-    "    value: names[",
-    'a = environ["A',
-    "}",
     "",
 )
 TYPESCRIPT = (
@@ -46,8 +41,6 @@ TYPESCRIPT = (
     "run(() => {",
     "// Load the data (all of it).",
     "`text }`,",
-    "run(",
-    "const all = [data,",
     "value;",
     "",
 )
