@@ -17,6 +17,8 @@ _CLOSERS = frozenset(")]}>\"'`;:, \t\r")
 # For languages without a grammar.
 _OPENERS = ("{", "(", "[", ":")
 _LAST_WORD = re.compile(r"\w+(?=\s*$)")
+_WORD = re.compile(rb"\w+")
+DOCSTRING_ENDS = ('"""', "'''")
 _COMMENT_STARTS = ("#", "//", "*/", '"""', "'''", "@")
 
 
@@ -87,9 +89,10 @@ def _column(source: bytes, offset: int) -> int:
 def extent_at(tree: SyntaxTree | None, text: str, offset: int) -> Extent:
     """How far a completion at `offset` (code points) may reach.
 
-    A block is written where one is missing: after an opener, in an empty body, on a blank line that
-    ends its scope or follows a comment, on a header line being typed. Everywhere else, and always
-    inside comments and strings, the line is finished and no more.
+    A block is written where one is missing: after an opener, at the colon of a header however many
+    lines it has, in an empty body, behind a docstring that is all of a body, on a blank line that ends
+    its scope or follows a comment, on a header line being typed. Everywhere else, and always inside
+    comments and strings, the line is finished and no more.
     """
     line_start = text.rfind("\n", 0, offset) + 1
     line_end = text.find("\n", offset)
@@ -107,11 +110,18 @@ def extent_at(tree: SyntaxTree | None, text: str, offset: int) -> Extent:
     if _opens(before, tree):
         is_argument_list = after.startswith((")", "]"))
         return Extent.LINE if is_argument_list else Extent.BLOCK
-    if tree is not None and _first_word(before) in tree.language.header_words:
+    if tree is None:
+        return Extent.LINE
+    if _first_word(before) in tree.language.header_words:
         return Extent.BLOCK
-    if tree is not None and before.rstrip().endswith(":"):
-        is_header = _first_word(_first_line(text, line_start, before)) in tree.language.header_words
-        return Extent.BLOCK if is_header else Extent.LINE
+    line = before.rstrip()
+    last = tree.node_at(_num_bytes(text[: line_start + len(line)]))
+    if line.endswith(":"):
+        word = _statement_word(tree, last) or _first_word(_first_line(text, line_start, before))
+        return Extent.BLOCK if word in tree.language.header_words else Extent.LINE
+    if line.endswith(DOCSTRING_ENDS) and not after.strip() and _is_whole_body(tree, last):
+        is_below = below is not None and indent_of(below) == indent_of(before)
+        return Extent.LINE if is_below else Extent.BLOCK
     return Extent.LINE
 
 
@@ -135,9 +145,35 @@ def _opens(line: str, tree: SyntaxTree | None) -> bool:
     return last[0] in openers if last else line.rstrip().endswith(openers)
 
 
+def _statement_word(tree: SyntaxTree, colon: Node | None) -> str:
+    """The word that the smallest node around `colon` begins with; "" where the tree has an error."""
+    node = colon.parent if colon is not None else None
+    if colon is None or node is None or colon.type != ":" or node.is_error:
+        return ""
+    word = _WORD.match(tree.source, node.start_byte)
+    return word[0].decode("ascii") if word else ""
+
+
+def _is_whole_body(tree: SyntaxTree, end: Node | None) -> bool:
+    """Whether a string that ends with `end` is the only statement of a Python function or class."""
+    if tree.language.family != "python" or end is None or end.type != "string_end":
+        return False
+    string = end.parent
+    statement = string.parent if string is not None else None
+    body = statement.parent if statement is not None else None
+    if statement is None or statement.type != "expression_statement":
+        return False
+    if body is None or body.parent is None or body.named_child_count != 1:
+        return False
+    return body.parent.type in ("function_definition", "class_definition")
+
+
 def _first_line(text: str, line_start: int, line: str) -> str:
     """Where the brackets were opened that `line`, which begins at `line_start`, closes: the first line
-    of a header over several. The line itself if it closes none."""
+    of a header over several. The line itself if it closes none.
+
+    For where the tree has an error: brackets in strings and comments count here.
+    """
     depth = 0
     for _ in range(MAX_HEADER_LINES):
         depth += sum(map(line.count, ")]}")) - sum(map(line.count, "([{"))
@@ -149,13 +185,17 @@ def _first_line(text: str, line_start: int, line: str) -> str:
 
 
 def _in_prose(tree: SyntaxTree, text: str, offset: int) -> bool:
-    offset_bytes = len(text[:offset].encode("utf-8", errors="surrogatepass"))
+    offset_bytes = _num_bytes(text[:offset])
     node = tree.node_at(offset_bytes)
     if node is None or node.type not in tree.language.texts:
         return False
     # Rust's doc comments reach over their line break.
     is_line_below = text[offset - 1 : offset] == "\n" and "comment" in node.type
     return not (is_line_below and node.end_byte <= offset_bytes)
+
+
+def _num_bytes(text: str) -> int:
+    return len(text.encode("utf-8", errors="surrogatepass"))
 
 
 def _first_word(line: str) -> str:

@@ -25,8 +25,14 @@ from inkling.postprocess.suffix_overlap import trim_suffix_overlap
 from inkling.postprocess.trailing_space import trim_trailing_space
 from inkling.postprocess.unclosed import stop_at_unclosed
 
-# From what the model wrote to what belongs in the document.
-REWRITES: tuple[Callable[[Draft], Draft], ...] = (drop_chat, drop_echo, use_file_indentation)
+# From what the model wrote to what belongs in the document. Blanks come first (and once more below):
+# the others wait for what comes behind them, which may be for ever.
+REWRITES: tuple[Callable[[Draft], Draft], ...] = (
+    stop_at_blanks,
+    drop_chat,
+    drop_echo,
+    use_file_indentation,
+)
 # Where that ends. These only ever shorten.
 CUTS: tuple[Callable[[Draft], Draft], ...] = (
     stop_at_line_end,

@@ -94,6 +94,18 @@ def match(brackets: tuple[tuple[int, str], ...], is_open: str = "") -> tuple[str
     return "".join(stack), "".join(unmatched)
 
 
+def left_open(brackets: tuple[tuple[int, str], ...]) -> list[tuple[int, str]]:
+    """The brackets that no later one closes, with their offsets; a closer that does not fit is none."""
+    stack: list[tuple[int, str]] = []
+    for offset, char in brackets:
+        opener = OPENER_OF.get(char)
+        if opener is None:
+            stack.append((offset, char))
+        elif stack and stack[-1][1] == opener:
+            stack.pop()
+    return stack
+
+
 @cache
 def _ends(marks: Marks) -> dict[str, str]:
     """What begins a string or comment and what ends it, the longest first."""

@@ -1,5 +1,5 @@
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import OPENER_OF, Marks, scan
+from inkling.postprocess.marks import Marks, left_open, scan
 
 # Behind these a line goes on below.
 _GOES_ON = ("(", "[", "{", ",")
@@ -28,11 +28,5 @@ def stop_at_unclosed(draft: Draft) -> Draft:
 
 def _unclosed_at(text: str, rest: str, marks: Marks) -> int:
     """Where the outermost bracket stands that `text` opens and neither it nor `rest` closes; -1 if none."""
-    stack: list[tuple[int, str]] = []
-    for offset, char in scan(text + rest, marks).brackets:
-        opener = OPENER_OF.get(char)
-        if opener is None:
-            stack.append((offset, char))
-        elif stack and stack[-1][1] == opener:
-            stack.pop()
-    return min((offset for offset, _ in stack if offset < len(text)), default=-1)
+    opened = left_open(scan(text + rest, marks).brackets)
+    return min((offset for offset, _ in opened if offset < len(text)), default=-1)

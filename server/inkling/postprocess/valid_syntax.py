@@ -8,6 +8,7 @@ from tree_sitter import Node
 
 from inkling.context.syntax import SyntaxTree, parse
 from inkling.postprocess.draft import Draft
+from inkling.postprocess.open_statement import num_closed_lines
 
 MAX_TRIES = 4
 # A document with more faults than this (nodes) tells nothing about the completion.
@@ -17,17 +18,22 @@ MAX_FAULTS = 200
 def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
     """The draft's text without the last lines that break the document, if it breaks it.
 
-    `tree` is the document's without the completion. Of the prefixes of whole lines that keep the
-    `num_shown` characters on screen, and the first line with anything on it, the longest with the
-    fewest faults is kept. A line on its own stays: while it is typed it is seldom valid, and the
-    brackets of the line are another filter's.
+    `tree` is the document's without the completion. Tried are the ends of the last lines, and that of
+    what stands before a statement left open, however long. Of those that keep the `num_shown`
+    characters on screen, and the first line with anything on it, the longest with the fewest faults
+    is kept. A line on its own stays: while it is typed it is seldom valid, and the brackets of the
+    line are another filter's.
     """
     text, place = draft.text, draft.place
     lines = text.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
     allowed = num_faults(tree.tree.root_node)
     best, fewest = text, MAX_FAULTS
-    for num_lines in range(len(lines), max(first, len(lines) - MAX_TRIES), -1):
+    ends = {
+        *range(len(lines), max(first, len(lines) - MAX_TRIES), -1),
+        num_closed_lines(text, place),
+    }
+    for num_lines in sorted(ends, reverse=True):
         part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text
         if len(part) < num_shown:
             break

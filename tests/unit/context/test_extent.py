@@ -24,6 +24,13 @@ def extent(picture: str, language: str) -> Extent:
         "def total(\n    xs,\n) -> int:‸\n",
         "    if (\n        ready\n        and willing\n    ):‸\n",
         "def total(xs,\n          ys=(1, 2)):‸\n",
+        "with open(\n    '(',\n) as file:‸\n",
+        'def total(\n    a="):",\n    b=1,  # (\n) -> int:‸\n\nx = 1\n',
+        "while ready and \\\n        willing:‸\n",
+        "def total():\n    if (\n        ready\n    ):‸\n    return 1\n",
+        "try:\n    go()\nexcept (\n    A,\n):‸\n",
+        "    case (\n        1\n    ):‸\n",  # the tree has an error here
+        "if(ready):‸\n",
     ],
 )
 def test_python_block(picture: str) -> None:
@@ -44,9 +51,46 @@ def test_python_block(picture: str) -> None:
         "if retu‸rn_value:\n",
         "prices = {\n    (\n        1, 2\n    ):‸\n}\n",
         "x = y[\n    first(1):‸\n",
+        "prices = {\n    key:‸\n}\n",
+        "def total(\n    xs:‸\n):\n    pass\n",
+        "f = lambda:‸\n",
     ],
 )
 def test_python_line(picture: str) -> None:
+    assert extent(picture, "python") is Extent.LINE
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        'def total(xs):\n    """Add up."""‸\n',
+        'def total(xs):\n    """Add up."""  ‸',
+        'def total(\n    xs,\n):\n    """Add up.\n\n    Fast."""‸\n\n\ndef other(): ...\n',
+        "class A:\n    def a(self):\n        '''Do it.\n        '''‸\n\n    def b(self): ...\n",
+        'class A:\n    r"""It."""‸\n',
+    ],
+)
+def test_a_docstring_that_is_all_of_a_body_is_followed_by_the_rest(picture: str) -> None:
+    assert extent(picture, "python") is Extent.BLOCK
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        'def total(xs):\n    """Add up."""‸\n    return sum(xs)\n',
+        'def total(xs):\n    """Add up."""‸\n\n\n    # Not yet.\n',
+        'def total(xs):\n    xs = []\n    """Add up."""‸\n',
+        'def total(xs):\n    """Add up.""‸"\n',
+        'def total(xs):\n    """‸\n',
+        'def total(xs):\n    """‸\n\n\ndef other(xs):\n    """Doc."""\n',
+        'def total(xs):\n    ""‸\n',
+        'def total(xs):\n    x = """Add up."""‸\n',
+        'def total(xs):\n    return """Add up."""‸\n',
+        '"""The module."""‸\n',
+        'if ready:\n    """Go."""‸\n',
+    ],
+)
+def test_other_ends_of_strings_finish_the_line(picture: str) -> None:
     assert extent(picture, "python") is Extent.LINE
 
 
@@ -60,6 +104,10 @@ def test_python_line(picture: str) -> None:
         ("const v = <p>hel‸lo</p>;\n", "typescriptreact", Extent.LINE),
         ("// a commen‸\n", "javascriptreact", Extent.LINE),
         ("switch (a) {‸\n", "javascript", Extent.BLOCK),
+        ("function f(\n  a,\n) {‸\n", "javascript", Extent.BLOCK),
+        ("function f(\n  a: number,\n): void {‸\n", "typescript", Extent.BLOCK),
+        ("const names = {\n  first:‸\n};\n", "javascript", Extent.LINE),
+        ("/** The sum. */‸\n", "javascript", Extent.LINE),
     ],
 )
 def test_ecmascript(picture: str, language: str, expected: Extent) -> None:

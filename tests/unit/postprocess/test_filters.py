@@ -30,6 +30,18 @@ def test_a_block_completion_ends_with_its_block() -> None:
     check(stop_at_block_end, "def f():├\n    return 1┤", "\n    return 1", is_done=False)
 
 
+@pytest.mark.parametrize("docstring", ['"""Doc."""', '"""Doc.\n\n    More.\n    """'])
+def test_the_body_behind_a_docstring_is_the_definitions(docstring: str) -> None:
+    picture = f"def f():\n    {docstring}├\n    a = 1\n    return a\n\ndef g():\n    pass┤"
+    check(
+        stop_at_block_end,
+        picture,
+        "\n    a = 1\n    return a",
+        is_done=True,
+        language="python",
+    )
+
+
 def test_a_loop_is_cut_after_its_first_round() -> None:
     check(
         stop_at_repetition,
@@ -127,6 +139,14 @@ def test_a_run_of_blanks_ends_a_completion() -> None:
     check(stop_at_blanks, f"x = 1├{' ' * 100}┤", "")
     two = "def f():├\n    return 1\n\n\ndef g(): ...┤"
     check(stop_at_blanks, two, "\n    return 1\n\n\ndef g(): ...", is_done=False)
+
+
+@pytest.mark.parametrize("line_before", ["def f():", "    ", "# Add two.\n"])
+@pytest.mark.parametrize("blanks", [" " * 90, "\n" + "\t" * 90, "\n    " * 5])
+def test_nothing_but_blanks_ends_while_other_filters_wait(line_before: str, blanks: str) -> None:
+    draft = draft_of(f"{line_before}├{blanks}┤\n", Extent.BLOCK, is_whole=False, language="python")
+    result = apply_filters(draft)
+    assert (result.text.strip(), result.is_done, result.cut_by) == ("", True, "blanks")
 
 
 @pytest.mark.parametrize(

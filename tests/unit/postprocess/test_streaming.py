@@ -29,6 +29,11 @@ PYTHON = (
     "names = {'(': ')'}",
     "print(a, b)",
     "a = f(a))",
+    "a = f(data",
+    "return {",
+    "    value: names[",
+    'a = environ["A',
+    "}",
     "",
 )
 TYPESCRIPT = (
@@ -41,6 +46,8 @@ TYPESCRIPT = (
     "run(() => {",
     "// Load the data (all of it).",
     "`text }`,",
+    "run(",
+    "const all = [data,",
     "value;",
     "",
 )
