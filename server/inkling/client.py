@@ -53,7 +53,7 @@ class Piece:
 @dataclass(frozen=True)
 class EngineModel:
     """The model an engine serves. `root` is the checkpoint's folder; `kind` is "demo", "exl2" or
-    "stub"; `description` is what every surface shows of it."""
+    "stub"; `description` is what every surface shows of it, `where` the machine it runs on."""
 
     id: str
     root: Path
@@ -62,6 +62,7 @@ class EngineModel:
     device: str
     description: str
     pid: int
+    where: str = "this machine"
 
 
 class EngineClient:
@@ -156,7 +157,7 @@ class EngineClient:
                 http = _connect(address)
                 try:
                     async with http.get("/v1/models") as response:
-                        self._served = _model(await _checked(response))
+                        self._served = _model(await _checked(response), address.where)
                 except BROKEN:  # killed a moment ago: its lock is about to be free
                     await http.close()
                     await asyncio.sleep(CONNECT_PAUSE_S)
@@ -200,7 +201,7 @@ def _connect(address: Address) -> aiohttp.ClientSession:
     )
 
 
-def _model(answer: Any) -> EngineModel:
+def _model(answer: Any, where: str) -> EngineModel:
     """The first entry of `/v1/models`."""
     entry = answer["data"][0]
     about = entry["inkling"]
@@ -212,6 +213,7 @@ def _model(answer: Any) -> EngineModel:
         device=about["device"],
         description=about["description"],
         pid=about["pid"],
+        where=where,
     )
 
 

@@ -28,12 +28,14 @@ SAMPLES_EACH = 2
 @dataclass(frozen=True)
 class Status:
     """What every surface shows: `state` is "starting", "ready", "off" or "error"; `kind` says
-    whether `model` is the demo; `reason` why the last request got nothing ("" if it got some)."""
+    whether `model` is the demo, `where` on which machine it runs; `reason` why the last request got
+    nothing ("" if it got some)."""
 
     state: str = "starting"
     model: str = ""
     kind: str = ""
     reason: str = ""
+    where: str = ""
 
 
 class Completer:
@@ -131,6 +133,10 @@ class Completer:
         self.counters.accepted += any(
             known.knows(completion_id) for known in self._documents.values()
         )
+
+    def trace_page(self) -> str:
+        """What was sent to the model last, as Markdown."""
+        return self._writer.trace.page()
 
     def closed(self, uri: str) -> None:
         """Forget a document, and end what is written for it."""

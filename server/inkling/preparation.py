@@ -16,6 +16,7 @@ from inkling.function.examples import similar_functions
 from inkling.function.place import FunctionPlace, function_place
 from inkling.prompt.harmony import wording_of
 from inkling.prompt.plan import CHARS_PER_TOKEN, Prompt, PromptPlan, chunk_budget, make_plan
+from inkling.prompt.redaction import redacted
 from inkling.silence import reason_for_silence
 from inkling.tokenizer import Tokenizer
 from inkling.workspace.workspace import Workspace
@@ -139,7 +140,8 @@ def _examples(
     if workspace is None or not settings.related_code:
         return ()
     share = int(room * EXAMPLES_SHARE)
-    return similar_functions(place.description, document, workspace, share)
+    found = similar_functions(place.description, document, workspace, share)
+    return tuple(Chunk(it.path, redacted(it.text)) for it in found)
 
 
 def _chunks(

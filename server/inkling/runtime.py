@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from platformdirs import user_log_path
 
@@ -37,6 +38,13 @@ class Address:
     socket: str = ""
     url: str = ""
     token: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where that is, as users are told: "this machine", or the name of another."""
+        host = urlsplit(self.url).hostname or ""
+        is_here = bool(self.socket) or host in ("127.0.0.1", "::1", "localhost")
+        return "this machine" if is_here else host
 
 
 def runtime_folder() -> Path:

@@ -6,6 +6,7 @@ only by name, through `special`.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ class Tokenizer:
     def decode(self, token_ids: list[int]) -> str:
         """Text of the ids; special tokens vanish, a broken character becomes U+FFFD."""
         return self.decode_bytes(token_ids).decode("utf-8", errors="replace")
+
+    def shown(self, token_ids: Sequence[int]) -> str:
+        """Text of the ids for a person to read: special tokens by their names."""
+        names = {token_id: name.encode() for name, token_id in self.special.items()}
+        parts = (names.get(it) or self.token_bytes(it) for it in token_ids)
+        return b"".join(parts).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes one id stands for: b"" for special and unused ids."""

@@ -1,7 +1,7 @@
 """From a request to the model's words for it: prepares, asks the engine, filters what comes.
 
-Owns the connection to the engine, the workspaces, the one thread for slow pure work, and every
-generation that runs.
+Owns the connection to the engine, the workspaces, the one thread for slow pure work, every
+generation that runs, and the trace of what was sent.
 Event loop only.
 """
 
@@ -26,6 +26,7 @@ from inkling.postprocess.valid_syntax import trim_to_valid_syntax
 from inkling.preparation import EditEpisode, Prepared, Target, prepare, prepare_anew
 from inkling.prompt.plan import Prompt
 from inkling.tokenizer import Tokenizer
+from inkling.trace import ModelCall, Trace
 from inkling.workspace.workspace import Workspaces
 
 _T = TypeVar("_T")
@@ -53,6 +54,7 @@ class Writer:
         """`set_status` is called with the fields of `Status` that change."""
         self.settings = settings
         self.workspaces = Workspaces()
+        self.trace = Trace()
         self._client = client
         self._set_status = set_status
         self._engine: asyncio.Task[Target] | None = None
@@ -81,7 +83,7 @@ class Writer:
         ready = await self._prepare(request, EditEpisode(), for_prompt)
         prepared = replace(ready.prepared, extent=Extent.BLOCK, is_function=True)
         if num_thoughts and budget <= room:
-            prompt = await self._after_reasoning(prepared.prompt, ready.target, num_thoughts)
+            prompt = await self._after_reasoning(replace(ready, prepared=prepared), num_thoughts)
             prepared = replace(prepared, prompt=prompt)
         return replace(ready, prepared=prepared)
 
@@ -127,7 +129,9 @@ class Writer:
             request.document,
             request.offset,
             prepared.extent,
-            partial(self._pieces, prepared.prompt, params, priority, ready.target.tokenizer),
+            partial(
+                self._pieces, ready, prepared.prompt, params, priority, _purpose(priority, seed)
+            ),
             partial(self._trim, prepared.tree),
             math.log(confidence) if confidence else -math.inf,
         )
@@ -142,11 +146,11 @@ class Writer:
         work = partial(prepare, request, episode, target, settings, workspace)
         return Ready(request, await self.in_thread(work), target)
 
-    async def _after_reasoning(self, prompt: Prompt, target: Target, max_tokens: int) -> Prompt:
+    async def _after_reasoning(self, ready: Ready, max_tokens: int) -> Prompt:
         """The prompt as it is asked after the model has thought, `max_tokens` at most."""
-        tokenizer, thoughts = target.tokenizer, list[int]()
+        prompt, tokenizer, thoughts = ready.prepared.prompt, ready.target.tokenizer, list[int]()
         asked, params = reasoning_prompt(prompt, tokenizer), SamplingParams(max_tokens=max_tokens)
-        stream = self._pieces(asked, params, Priority.INTERACTIVE, tokenizer)
+        stream = self._pieces(ready, asked, params, Priority.INTERACTIVE, "reasoning")
         async with contextlib.aclosing(stream) as pieces:
             async for piece in pieces:
                 thoughts += (it for it in piece.token_ids if tokenizer.token_bytes(it))
@@ -198,14 +202,25 @@ class Writer:
         return await self.in_thread(partial(trim_to_valid_syntax, draft, tree, num_shown))
 
     async def _pieces(
-        self, prompt: Prompt, params: SamplingParams, priority: Priority, tokenizer: Tokenizer
+        self,
+        ready: Ready,
+        prompt: Prompt,
+        params: SamplingParams,
+        priority: Priority,
+        purpose: str,
     ) -> AsyncGenerator[Piece, None]:
         """The engine's stream. A failed engine is asked for anew by the next request."""
-        engine = self._engine
+        engine, tokenizer = self._engine, ready.target.tokenizer
+        call = ModelCall(
+            ready.request.document.path, purpose, ready.target.model, tokenizer, prompt.token_ids
+        )
+        self.trace.add(call)
         try:
             stream = self._client.generate(prompt.token_ids, params, priority, prompt.healing)
             async with contextlib.aclosing(stream) as pieces:
                 async for piece in pieces:
+                    call.answer += piece.text
+                    call.usage = piece.usage or call.usage
                     yield piece if _is_free(piece, tokenizer) else replace(piece, logprob=None)
         except InklingError as error:
             # What was to be written ahead is missed by nobody: the engine may have dropped it.
@@ -222,12 +237,20 @@ class Writer:
     async def _connect(self) -> Target:
         model = await self._client.model()
         tokenizer = await asyncio.to_thread(Tokenizer.load, model.root)
-        self._set_status(state="ready", model=model.description, kind=model.kind)
+        about = {"model": model.description, "kind": model.kind, "where": model.where}
+        self._set_status(state="ready", **about)
         return Target(model, tokenizer)
 
     async def in_thread(self, work: Callable[[], _T]) -> _T:
         """Do slow pure work where it keeps nobody waiting."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _purpose(priority: Priority, seed: int | None) -> str:
+    """What a generation is for, in the trace's words."""
+    if priority is Priority.PREFETCH:
+        return "written ahead"
+    return "completion" if seed is None else "alternative"
 
 
 def _is_free(piece: Piece, tokenizer: Tokenizer) -> bool:

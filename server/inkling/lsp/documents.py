@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lsprotocol import types
@@ -18,6 +19,15 @@ KEPT_CHARS = 8 * 1024 * 1024
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+@dataclass(eq=False)
+class Span:
+    """A piece of a document (code points), which moves with the edits before it and grows and shrinks
+    with those in it."""
+
+    start: int
+    end: int
+
+
 class OpenDocument:
     """One open document, edited in place. `text` is None while it is too large to keep."""
 
@@ -28,6 +38,7 @@ class OpenDocument:
         self.text: str | None = None
         self._index = LineIndex("")
         self._edits = RecentEdits()
+        self._spans: list[Span] = []
         self._replace_all(text)
 
     def edit(
@@ -61,6 +72,19 @@ class OpenDocument:
         """The code around the places that were edited last, the newest first."""
         return self._edits.chunks(shown_path(self.uri, roots), self.text or "")
 
+    def follow(self, start: int, end: int) -> Span:
+        """Keep track of a piece of the text until it is forgotten, or the whole text is replaced."""
+        span = Span(start, end)
+        self._spans.append(span)
+        return span
+
+    def forget(self, span: Span) -> bool:
+        """Follow a piece no more. False if it was not followed to now."""
+        if span not in self._spans:
+            return False
+        self._spans.remove(span)
+        return True
+
     def _replace(self, text: str, at: types.Range, new: str, encoding: Encoding) -> None:
         start, end = sorted((self.offset_at(at.start, encoding), self.offset_at(at.end, encoding)))
         new = without_lone_surrogates(new)
@@ -71,9 +95,12 @@ class OpenDocument:
         self._edits.note(lines[0], lines[1] - lines[0], new.count("\n"))
         self.text = text[:start] + new + text[end:]
         self._index.edit(self.text, start, end, len(new))
+        for span in self._spans:
+            _move(span, start, end, len(new))
 
     def _replace_all(self, text: str) -> None:
         self._edits.forget()
+        self._spans.clear()
         if len(text) > KEPT_CHARS:
             self._forget_text()
             return
@@ -107,10 +134,27 @@ class Documents:
             self._open[uri] = document
         return document
 
+    def get(self, uri: str) -> OpenDocument | None:
+        """The document, None if it is not open."""
+        return self._open.get(uri)
+
     def others(self, uri: str, limit: int) -> list[OpenDocument]:
         """Up to `limit` other documents that have text, the most recently used first."""
         found = [d for d in reversed(self._open.values()) if d.uri != uri and d.text]
         return found[:limit]
+
+
+def _move(span: Span, start: int, end: int, num_new: int) -> None:
+    """Follow the replacement of start:end by `num_new` characters. What is typed at an edge of the
+    span is outside of it."""
+    grown = num_new - (end - start)
+    if end <= span.start:
+        span.start += grown
+        span.end += grown
+    elif start < span.end:
+        span.end = span.end + grown if end <= span.end else start
+        span.start = min(span.start, start)
+        span.end = max(span.start, span.end)
 
 
 def shown_path(uri: str, roots: Sequence[Path]) -> str:

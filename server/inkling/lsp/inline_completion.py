@@ -54,8 +54,8 @@ async def answer(
 ) -> types.InlineCompletionList | None:
     """The newest state of a completion, None when a newer request of the document took over.
 
-    `on_growth` is called each time the text has grown or an alternative has come. With `patience_s` None the completion is
-    waited for to its end. Raises nothing but CancelledError, when the client cancels.
+    `on_growth` is called each time the text has grown or an alternative has come. With `patience_s`
+    None the completion is waited for to its end. Raises nothing but CancelledError, when the client cancels.
     """
     uri = params.text_document.uri
     document = ls.documents.use(uri)
@@ -70,7 +70,13 @@ async def answer(
     request = CompletionRequest(
         document.snapshot(ls.roots), offset, trigger, num_alternatives=num_alternatives
     )
-    work = _newest_state(ls, request, lambda it: on_growth(show(it, at)), patience_s)
+
+    def grow(state: Completion) -> None:
+        if patience_s is None:  # what is streamed is on screen, and may be accepted
+            ls.acceptances.show(state, request.document)
+        on_growth(show(state, at))
+
+    work = _newest_state(ls, request, grow, patience_s)
     try:
         completion = await _newest_only(ls.running, uri, work)
     except Exception as error:
@@ -79,6 +85,7 @@ async def answer(
     if completion is None:
         return None
     ls.status.answered(completion.silence)
+    ls.acceptances.show(completion, request.document)
     return show(completion, at)
 
 

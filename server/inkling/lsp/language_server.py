@@ -12,11 +12,13 @@ from pygls.uris import to_fs_path
 
 from inkling import __version__
 from inkling.core import Completion, CompletionRequest, DocumentSnapshot
+from inkling.lsp.acceptance import Acceptances
 from inkling.lsp.configuration import Configuration
 from inkling.lsp.documents import Documents
 from inkling.lsp.line_index import Encoding
 from inkling.lsp.protocol import DID_CHANGE_STATUS, InklingProtocol, make_converter
 from inkling.lsp.status_report import StatusReport
+from inkling.statistics import Statistics
 
 if TYPE_CHECKING:
     from inkling.completer import Status
@@ -39,6 +41,7 @@ class Completes(Protocol):
     ) -> AsyncGenerator["FunctionWriting", None]: ...
     def update_settings(self, settings: "Settings") -> None: ...
     def accepted(self, completion_id: str) -> None: ...
+    def trace_page(self) -> str: ...
     def closed(self, uri: str) -> None: ...
     async def set_roots(self, roots: Sequence[Path]) -> None: ...
     async def warm_up(self) -> None: ...
@@ -69,6 +72,8 @@ class InklingServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.documents = Documents()
+        self.statistics = Statistics()
+        self.acceptances = Acceptances(self.documents, self.statistics)
         self.configuration = Configuration()
         self.status = StatusReport(lambda it: self.protocol.notify(DID_CHANGE_STATUS, it))
         self.running: dict[str, asyncio.Task[Completion]] = {}
@@ -125,6 +130,7 @@ class InklingServer(LanguageServer):
         starting, self._completer = self._completer, None
         if starting is not None and not starting.cancel() and starting.exception() is None:
             await starting.result().aclose()
+        await self.acceptances.aclose()
 
     async def _start_completer(self) -> Completes:
         settings = await self._load_settings()

@@ -2,6 +2,7 @@
 
 from lsprotocol import types
 
+from inkling.lsp import completion
 from inkling.lsp.language_server import InklingServer
 
 
@@ -9,6 +10,9 @@ def initialize(ls: InklingServer, params: types.InitializeParams) -> None:
     """Note the settings. Everything slow waits for `initialized`: this answer must be quick."""
     ls.configuration.set_editor_options(params.initialization_options)
     ls.configuration.workspace_root = next(iter(ls.roots), None)
+    # What the server is capable of is announced after this: both would be shown one over the other.
+    if completion.lacks_inline_completion(params.capabilities):
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, completion.OPTIONS)(completion.completion)
 
 
 def initialized(ls: InklingServer, params: types.InitializedParams) -> None:

@@ -10,6 +10,9 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 
 STREAMED_INLINE_COMPLETION = "inkling/inlineCompletion"
 STATUS = "inkling/status"
+STATISTICS = "inkling/statistics"
+TRACE = "inkling/trace"
+FUNCTION_PREVIEW = "inkling/writeFunction"
 DID_CHANGE_STATUS = "inkling/didChangeStatus"
 ACCEPTED = "inkling.accepted"
 
@@ -32,6 +35,32 @@ class StreamedInlineCompletionRequest:
     jsonrpc: str
 
 
+@attrs.define
+class FunctionPreviewParams:
+    """Where a function is described, and where to report how far it is."""
+
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+    work_done_token: types.ProgressToken | None = None
+
+
+@attrs.define
+class FunctionPreviewRequest:
+    """`inkling/writeFunction`."""
+
+    id: int | str
+    params: FunctionPreviewParams
+    method: str
+    jsonrpc: str
+
+
+# What a message of ours is structured as.
+_REQUESTS: dict[str, type[Any]] = {
+    STREAMED_INLINE_COMPLETION: StreamedInlineCompletionRequest,
+    FUNCTION_PREVIEW: FunctionPreviewRequest,
+}
+
+
 class InklingProtocol(LanguageServerProtocol):
     """JSON-RPC and the builtin methods of LSP."""
 
@@ -43,12 +72,12 @@ class InklingProtocol(LanguageServerProtocol):
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
         """The type a message of this method is structured as."""
-        if method == STREAMED_INLINE_COMPLETION:
-            return StreamedInlineCompletionRequest
-        return super().get_message_type(method)
+        return _REQUESTS.get(method) or super().get_message_type(method)
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Turn JSON into a message. A malformed request is answered: its client waits for it."""
+        if data.get("method") == types.INITIALIZED:
+            data.setdefault("params", {})  # some clients leave it out
         try:
             return super().structure_message(data)
         except JsonRpcException:
@@ -59,12 +88,18 @@ class InklingProtocol(LanguageServerProtocol):
 
 
 def make_converter() -> cattrs.Converter:
-    """pygls' converter, which also knows `inkling/inlineCompletion`."""
+    """pygls' converter, which also knows our own requests."""
     converter: cattrs.Converter = default_converter()  # type: ignore[no-untyped-call]
 
     def structure(data: Any, _: type) -> StreamedInlineCompletionParams:
         standard = converter.structure(data, types.InlineCompletionParams)
         return StreamedInlineCompletionParams(standard, data.get("partialResultToken"))
 
+    def structure_preview(data: Any, _: type) -> FunctionPreviewParams:
+        place = converter.structure(data, types.TextDocumentPositionParams)
+        token = data.get("workDoneToken")
+        return FunctionPreviewParams(place.text_document, place.position, token)
+
     converter.register_structure_hook(StreamedInlineCompletionParams, structure)
+    converter.register_structure_hook(FunctionPreviewParams, structure_preview)
     return converter

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class StatusReport:
-    """`report` has `state` ("starting", "ready", "off" or "error"), `model`, `kind` and `reason`:
-    why the last request was silent, "" if it was not."""
+    """`report` has `state` ("starting", "ready", "off" or "error"), `model`, `kind`, `where` it runs
+    and `reason`: why the last request was silent, "" if it was not."""
 
     def __init__(self, publish: Callable[[dict[str, str]], None]) -> None:
         """`publish` is called with the report whenever it changes."""
-        self.report = {"state": "starting", "model": "", "kind": "", "reason": ""}
+        self.report = {"state": "starting", "model": "", "kind": "", "reason": "", "where": ""}
         self._publish = publish
 
     def update(self, status: "Status") -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from lsprotocol import types
 
-from inkling.lsp.acceptance import accepted
+from inkling.lsp.accepted import accepted
+from inkling.lsp.function_preview import function_preview
 from inkling.lsp.inline_completion import inline_completion
 from inkling.lsp.language_server import InklingServer, MakeCompleter
 from inkling.lsp.lifecycle import (
@@ -15,7 +16,15 @@ from inkling.lsp.lifecycle import (
     initialized,
     shutdown,
 )
-from inkling.lsp.protocol import ACCEPTED, STATUS, STREAMED_INLINE_COMPLETION
+from inkling.lsp.pages import statistics, trace
+from inkling.lsp.protocol import (
+    ACCEPTED,
+    FUNCTION_PREVIEW,
+    STATISTICS,
+    STATUS,
+    STREAMED_INLINE_COMPLETION,
+    TRACE,
+)
 from inkling.lsp.status import status
 from inkling.lsp.streaming import streamed_inline_completion
 from inkling.lsp.synchronization import did_change, did_close, did_open
@@ -37,6 +46,9 @@ FEATURES: dict[str, Callable[..., Any]] = {
     types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: did_change_workspace_folders,
     STREAMED_INLINE_COMPLETION: streamed_inline_completion,
     STATUS: status,
+    STATISTICS: statistics,
+    TRACE: trace,
+    FUNCTION_PREVIEW: function_preview,
 }
 
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
@@ -88,6 +89,38 @@ async def _write_function(ls: InklingServer, uri: str, position: types.Position)
 
 async def _problem_with(ls: InklingServer, uri: str, position: types.Position) -> str:
     """Write and insert a function; a sentence that says why that could not be, "" if it was."""
+    async with _progress(ls) as report:
+        written = await written_function(ls, uri, position, report)
+    if isinstance(written, str):
+        return written
+    document, version = written.document, written.document.version
+    answer = await ls.workspace_apply_edit_async(
+        types.ApplyWorkspaceEditParams(written.edit, LABEL)
+    )
+    if answer.applied:
+        return ""
+    has_changed = document.version != version
+    refused = f"the editor did not insert the function: {answer.failure_reason or 'no reason'}."
+    return EDITED_MEANWHILE if has_changed else refused
+
+
+@dataclass(frozen=True)
+class WrittenFunction:
+    """A function that is still to be inserted: `edit` is for the document's version of now. `text` is
+    the function alone, without the imports it needs."""
+
+    document: OpenDocument
+    edit: types.WorkspaceEdit
+    text: str
+
+
+async def written_function(
+    ls: InklingServer, uri: str, position: types.Position, report: Callable[[str], None]
+) -> WrittenFunction | str:
+    """Write the function that is described at a position, or say in a sentence why there is none.
+
+    `report` is called with the progress.
+    """
     document = ls.documents.use(uri)
     if document is None or document.text is None:
         return "this document is not open, or too large."
@@ -96,24 +129,15 @@ async def _problem_with(ls: InklingServer, uri: str, position: types.Position) -
     request = CompletionRequest(snapshot, offset, TriggerKind.INVOKED, others, recent)
     completer = await ls.completer()
     writing = None
-    async with (
-        _progress(ls) as report,
-        contextlib.aclosing(completer.write_function(request)) as states,
-    ):
+    async with contextlib.aclosing(completer.write_function(request)) as states:
         async for writing in states:
             if writing.num_lines:
                 report(f"{writing.num_lines} line{'s' * (writing.num_lines > 1)}")
     if writing is None or not writing.edits:
         return writing.silence if writing is not None else "nothing was written."
-    if ls.documents.use(uri) is not document or document.version != snapshot.version:
+    if ls.documents.get(uri) is not document or document.version != snapshot.version:
         return EDITED_MEANWHILE
-    edit = _workspace_edit(ls, document, writing)
-    answer = await ls.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, LABEL))
-    if answer.applied:
-        return ""
-    has_changed = document.version != snapshot.version
-    refused = f"the editor did not insert the function: {answer.failure_reason or 'no reason'}."
-    return EDITED_MEANWHILE if has_changed else refused
+    return WrittenFunction(document, _workspace_edit(ls, document, writing), writing.edits[-1].text)
 
 
 def _workspace_edit(

@@ -8,7 +8,7 @@ suffix and chunks stand before it and are frozen. While one plan holds, a typed 
 appends to the tail: nothing before it is computed again.
 
 A plan is made anew at a jump, after an edit above the anchor, or when the tail has outgrown its
-share. The cuts fall on lines, at coarse steps, never at "cursor minus N".
+share. The cuts fall on lines, at coarse steps, never at "cursor minus N". Secrets are left out.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from inkling.common_prefix import common_prefix_len, common_suffix_len
 from inkling.core import Chunk, DocumentSnapshot
 from inkling.prompt.harmony import Wording, render_fixed
+from inkling.prompt.redaction import redacted
 from inkling.tokenizer import Tokenizer
 
 CHUNK_SHARE = 0.30
@@ -58,7 +59,7 @@ class PromptPlan:
 
     def prompt(self, tokenizer: Tokenizer, document: DocumentSnapshot, offset: int) -> Prompt:
         """Token ids for the cursor at `offset`. Call it only while the plan holds."""
-        tail = _one_line_end(document.text[self.anchor : offset])
+        tail = redacted(_one_line_end(document.text[self.anchor : offset]))
         # Only a very long line can pass the budget: its start is what matters least.
         token_ids = tokenizer.encode(tail)[-self.tail_budget :]
         return Prompt([*self.fixed_ids, *token_ids], tokenizer.healing_len(tail))
@@ -115,12 +116,13 @@ def make_plan(
     `previous` plan of the same document is kept: its suffix, if it still stands for what follows
     the cursor, and its chunks, if `chunks` is None. `style` is the team's, as the model is told it.
     """
-    text = document.text
+    text, style = document.text, redacted(style)
     if previous is not None and chunks is None:
         kept, chunks_offset = previous.chunks, previous.chunks_offset
     else:
         room = chunk_budget(budget, text)
-        kept, chunks_offset = _fit_chunks(tokenizer, chunks or (), room), offset
+        clean = tuple(Chunk(it.path, redacted(it.text)) for it in chunks or ())
+        kept, chunks_offset = _fit_chunks(tokenizer, clean, room), offset
     if previous is not None and previous.is_followed_alike(text, offset):
         suffix, suffix_is_rest = previous.suffix, previous.suffix_is_rest
     else:
@@ -140,8 +142,8 @@ def make_plan(
         wording,
         path=path,
         chunks=kept,
-        suffix=_one_line_end(suffix),
-        head=_one_line_end(head),
+        suffix=redacted(_one_line_end(suffix)),
+        head=redacted(_one_line_end(head)),
         style=style,
     )
     return PromptPlan(

@@ -206,7 +206,7 @@ async def test_an_engine_that_cannot_start_is_a_reason_and_not_an_error(
     fake.failure = None
     fake.script = "1"
     assert (await final(completer, "x = ‸\n")).text == "1"
-    assert completer.status == Status("ready", "fake model", "demo", "")
+    assert completer.status == Status("ready", "fake model", "demo", where="this machine")
 
 
 async def test_an_engine_that_dies_while_writing_costs_this_completion_only(

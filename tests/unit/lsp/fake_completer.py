@@ -44,7 +44,7 @@ class FakeCompleter:
                 else:
                     raise step
             silence = "" if text else "scripted"
-            self.on_status(Status("ready", "Fake model", "fake", silence))
+            self.on_status(Status("ready", "Fake model", "fake", silence, "this machine"))
             yield Completion(completion_id, request.offset, text, is_final=True, silence=silence)
         finally:
             self.num_ended += 1
@@ -81,6 +81,9 @@ class FakeCompleter:
 
     def accepted(self, completion_id: str) -> None:
         self.accepted_ids.append(completion_id)
+
+    def trace_page(self) -> str:
+        return "# What was sent"
 
     def closed(self, uri: str) -> None:
         self.closed_uris.append(uri)

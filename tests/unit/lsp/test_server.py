@@ -43,12 +43,14 @@ async def test_the_status_is_told_when_it_changes(editor: Editor) -> None:
     await editor.start()
     told = await editor.call("inkling/status", None)
     counters = told.pop("counters")
-    assert told == {"state": "starting", "model": "", "kind": "", "reason": ""}
+    assert told.pop("log").endswith("engine.log")
+    assert told == {"state": "starting", "model": "", "kind": "", "reason": "", "where": ""}
     assert counters["requests"] == counters["ahead_tokens"] == 0
     editor.open("x")
     await editor.ask_at(0, 1)
     await editor.ask_at(0, 1)
-    ready = {"state": "ready", "model": "Fake model", "kind": "fake", "reason": ""}
+    about = {"model": "Fake model", "kind": "fake", "where": "this machine"}
+    ready = {"state": "ready", **about, "reason": ""}
     told = await editor.call("inkling/status", None)
     assert {**told, **ready} == told
     assert editor.received["inkling/didChangeStatus"] == [ready]

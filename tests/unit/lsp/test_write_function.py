@@ -62,6 +62,7 @@ class WritingEditor(Editor):
 async def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WritingEditor]:
     """An editor and its server, not yet started."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     editor = WritingEditor()
     yield editor
     await editor.stop()

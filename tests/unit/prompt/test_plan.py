@@ -10,6 +10,7 @@ import inkling
 from inkling.core import Chunk, DocumentSnapshot
 from inkling.prompt.harmony import DEMO, GPT_OSS, wording_of
 from inkling.prompt.plan import PromptPlan, make_plan, similar
+from inkling.prompt.redaction import REDACTED
 from inkling.tokenizer import Tokenizer
 from tests.pictures import at_cursor, document
 
@@ -152,3 +153,17 @@ def test_a_long_line_below_the_cursor_keeps_to_its_share(line: str) -> None:
     text, offset = at_cursor(f"x = 1\n‸{line}\n")
     plan, snapshot = plan_at(text, offset)
     assert len(plan.prompt(TOKENIZER, snapshot, offset).token_ids) <= 600
+
+
+def test_no_secret_gets_into_a_prompt_wherever_it_stands() -> None:
+    secret = "ghp_" + "a1B2" * 9
+    lines = [f'{name} = "{secret}"\n' for name in ("head", "tail", "after")]
+    text = lines[0] + "x = 1\n" * 20 + lines[1] + "y = " + "\n" + lines[2]
+    offset = text.index("y = ") + 4
+    chunk = Chunk("b.py", f'chunk = "{secret}"\n')
+    source = DocumentSnapshot("file:///a.py", "a.py", "python", text, 1)
+    plan = make_plan(TOKENIZER, GPT_OSS, source, offset, (chunk,), 4000, style=f"- token {secret}")
+    shown = TOKENIZER.shown(plan.prompt(TOKENIZER, source, offset).token_ids)
+    assert secret not in shown
+    assert shown.count(REDACTED) == 5
+    assert plan.holds(TOKENIZER, source, offset)
