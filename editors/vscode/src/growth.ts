@@ -1,0 +1,39 @@
+/** Texts that grow while the user types along them. Knows nothing of VS Code. */
+
+/** A change of a document, in UTF-16 code units, as VS Code reports it. */
+export interface Change {
+  rangeOffset: number;
+  rangeLength: number;
+  text: string;
+}
+
+/**
+ * What stands between `start` and the cursor after a change there: the user typed, accepted or took
+ * back something right before the cursor. Null if the change was anywhere else.
+ */
+export function typedAfter(start: number, typed: string, change: Change): string | null {
+  const keep = change.rangeOffset - start;
+  const reachesCursor = change.rangeOffset + change.rangeLength === start + typed.length;
+  return keep >= 0 && reachesCursor ? typed.slice(0, keep) + change.text : null;
+}
+
+/** What is left of `text` after what was typed of it; null if something else was typed. */
+export function restAfter(text: string, typed: string): string | null {
+  const typedLines = typed.replaceAll('\r\n', '\n');
+  return text.startsWith(typedLines) ? text.slice(typedLines.length) : null;
+}
+
+/**
+ * Whether an insertion along the shown text is an accepted part of it. VS Code does not tell, but a
+ * key inserts one character, a line break with its indentation, or a pair of brackets or quotes.
+ */
+export function isAcceptedPart(insertion: string): boolean {
+  const isPair = ['()', '[]', '{}', '""', "''", '``', '<>'].includes(insertion);
+  const isLineBreak = /^\r?\n\s*$/.test(insertion);
+  return numCodePoints(insertion) > 1 && !isPair && !isLineBreak;
+}
+
+/** Python counts code points, JavaScript UTF-16 code units. */
+export function numCodePoints(text: string): number {
+  return Array.from(text).length;
+}
