@@ -78,6 +78,8 @@ class InklingProtocol(LanguageServerProtocol):
         """Turn JSON into a message. A malformed request is answered: its client waits for it."""
         if data.get("method") == types.INITIALIZED:
             data.setdefault("params", {})  # some clients leave it out
+        if data.get("method") == types.INITIALIZE:
+            _keep_inline_completion(data)
         try:
             return super().structure_message(data)
         except JsonRpcException:
@@ -85,6 +87,15 @@ class InklingProtocol(LanguageServerProtocol):
                 error = JsonRpcInvalidParams(f"The parameters of {data['method']} are malformed.")
                 self._send_response(data["id"], error=error.to_response_error())
             raise
+
+
+def _keep_inline_completion(initialize: dict[str, Any]) -> None:
+    """Emacs' lsp-mode says that it has inline completion by null, which is nothing once structured."""
+    found: Any = initialize
+    for key in ("params", "capabilities", "textDocument"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if isinstance(found, dict) and "inlineCompletion" in found:
+        found["inlineCompletion"] = found["inlineCompletion"] or {}
 
 
 def make_converter() -> cattrs.Converter:

@@ -137,7 +137,8 @@ async def written_function(
         return writing.silence if writing is not None else "nothing was written."
     if ls.documents.get(uri) is not document or document.version != snapshot.version:
         return EDITED_MEANWHILE
-    return WrittenFunction(document, _workspace_edit(ls, document, writing), writing.edits[-1].text)
+    text = writing.edits[-1].text.strip("\r\n")
+    return WrittenFunction(document, _workspace_edit(ls, document, writing), text)
 
 
 def _workspace_edit(

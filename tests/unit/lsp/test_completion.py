@@ -22,8 +22,11 @@ def ask(editor: Editor, line: int, character: int, kind: int = BY_WORD) -> async
     return editor.ask("textDocument/completion", params)
 
 
-async def test_only_clients_without_inline_completion_are_offered_it(editor: Editor) -> None:
-    await editor.start(capabilities={"textDocument": {"inlineCompletion": {}}})
+@pytest.mark.parametrize("announced", [{}, {"dynamicRegistration": False}, None])  # None: lsp-mode
+async def test_only_clients_without_inline_completion_are_offered_it(
+    editor: Editor, announced: dict[str, Any] | None
+) -> None:
+    await editor.start(capabilities={"textDocument": {"inlineCompletion": announced}})
     assert "completionProvider" not in editor.capabilities
     assert "inlineCompletionProvider" in editor.capabilities
     with pytest.raises(RuntimeError, match="-32601"):

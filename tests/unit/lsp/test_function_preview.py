@@ -24,7 +24,7 @@ def ask(editor: Editor, uri: str = URI, **token: str) -> Any:
 async def test_the_answer_is_the_edit_and_progress_tells_how_far_it_is(editor: Editor) -> None:
     await open_with(editor, "\ndef f():", "\ndef f():\n    return 1")
     answer = await ask(editor, workDoneToken="t")
-    assert answer["text"] == "\ndef f():\n    return 1"
+    assert answer["text"] == "def f():\n    return 1"
     assert answer["message"] == ""
     [change] = answer["edit"]["documentChanges"]
     assert change["textDocument"] == {"uri": URI, "version": 1}
