@@ -9,9 +9,9 @@ from tests.editors.vscode import packaged, run_npm
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
 
-def test_it_keeps_to_the_oldest_api_that_it_declares() -> None:
+def test_it_keeps_to_the_oldest_api_that_it_declares_and_its_own_tests_pass() -> None:
     # The workbench of the tests gives every extension every proposed API: only the compiler can tell.
-    run_npm("run", "check")
+    run_npm("test")
 
 
 def test_the_package_is_small_and_holds_no_sources() -> None:

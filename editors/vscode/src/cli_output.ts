@@ -32,9 +32,14 @@ export function parseFindings(output: string): Finding[] {
   return findings;
 }
 
+/** Whether it keeps Inkling from working. */
+export function isFatal({ mark }: Finding): boolean {
+  return mark === '✗';
+}
+
 /** One sentence of what `inkling doctor` found: what keeps it from working, else model and GPU. */
 export function summary(findings: readonly Finding[]): string {
-  const fatal = findings.find(({ mark }) => mark === '✗');
+  const fatal = findings.find(isFatal);
   if (fatal) {
     return `${fatal.name}: ${fatal.fact}${fatal.cure ? ` → ${fatal.cure}` : ''}`;
   }

@@ -132,11 +132,14 @@ export class Completions implements Disposable {
   ): Promise<InlineCompletionItem[]> {
     const cancelled = new Promise<void>((resolve) => token.onCancellationRequested(() => { resolve(); }));
     const isEnough = () => stream.isDone || (Boolean(stream.rest) && !withAlternatives);
+    stream.numWaiting++;
     while (!isEnough() && !token.isCancellationRequested) {
       await Promise.race([stream.changed, cancelled]);
     }
+    stream.numWaiting--;
     if (token.isCancellationRequested) {
-      if (stream.shownLength === 0 && this.streams.get(stream.document) === stream) {
+      const isUnseen = stream.shownLength === 0 && stream.numWaiting === 0;
+      if (isUnseen && this.streams.get(stream.document) === stream) {
         // The server goes on for a moment by itself: the next key often agrees with what it writes.
         this.end(stream.document);
       }

@@ -8,7 +8,7 @@ import {
   type LogOutputChannel,
   type Progress,
 } from 'vscode';
-import { parseFindings, summary } from './cli_output';
+import { isFatal, parseFindings, summary } from './cli_output';
 import type { Server } from './client';
 import { chooseModel } from './model';
 import { run } from './processes';
@@ -81,7 +81,7 @@ async function install(
     const cure = 'on Debian and Ubuntu install python3-venv, else see the log';
     return made.isCancelled ? '' : `Python could not make an environment in ${folder}: ${cure}.`;
   }
-  const pip = [inEnvironment(folder, 'python'), '-m', 'pip', '--disable-pip-version-check', 'install'];
+  const pip = [inEnvironment(folder, 'python'), '-m', 'pip', '--disable-pip-version-check', 'install', '--progress-bar', 'off'];
   const installed = await run([...pip, packageName()], log, token, (line) => {
     reports.report({ message: line.trim().slice(0, 100) });
   });
@@ -100,6 +100,10 @@ async function examine({ command, args }: ServerCommand, server: Server, log: Lo
   const findings = parseFindings(outcome.output);
   if (findings.length === 0) {
     tell(`${command} could not be run: "Inkling: Show Log" says why.`, log);
+    return;
+  }
+  if (findings.some(isFatal)) {
+    tell(`Inkling does not work yet. ${summary(findings)}.`, log);
     return;
   }
   const model = 'Choose Model';

@@ -19,6 +19,8 @@ export class Stream {
   /** How long the longest text that VS Code got was, and how many alternatives came with it. */
   shownLength = 0;
   numShown = 0;
+  /** Requests of VS Code that wait for text: two editors may show the document. */
+  numWaiting = 0;
   /** Somebody waits for its alternatives, before the text of an earlier stream. */
   isAwaited = false;
   /** VS Code takes a repaint for a request by hand, and asks for no alternatives after it. */
