@@ -34,6 +34,8 @@ def shared() -> Iterator[Workbench]:
 @pytest.fixture
 def workbench(shared: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """The workbench with no editor open; a picture of how a test left it stays behind."""
+    # Where it rests on the status bar, what hovers there would cover the buttons of messages.
+    shared.page.mouse.move(0, 0)
     yield shared
     shared.picture(request.node.name)
     shared.close_editors()

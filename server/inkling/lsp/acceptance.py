@@ -90,13 +90,15 @@ class Acceptances:
 
     def _count(self, language: str) -> Acceptance:
         """Today's counts of a language, which will be written soon."""
+        counts = self._counts.setdefault(language, Acceptance())
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_soon())
-        return self._counts.setdefault(language, Acceptance())
+        return counts
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(WRITE_S)
-        await self._write()
+        while self._counts:  # more may have come while the last were written
+            await asyncio.sleep(WRITE_S)
+            await self._write()
 
     async def _write(self) -> None:
         counts, self._counts = self._counts, {}
