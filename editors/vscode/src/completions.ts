@@ -17,17 +17,21 @@ import {
   type TextEditor,
 } from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
+import { Ahead } from './ahead';
 import { isAcceptedPart } from './growth';
 import { ACCEPTED } from './protocol';
 import { Repaint } from './repaint';
 import { Stream } from './stream';
 
-const BY_HAND = { triggerKind: InlineCompletionTriggerKind.Invoke, selectedCompletionInfo: undefined };
+const BY_HAND = { triggerKind: InlineCompletionTriggerKind.Invoke };
+const BY_ITSELF = { triggerKind: InlineCompletionTriggerKind.Automatic };
+const NO_SUGGESTIONS = { selectedCompletionInfo: undefined };
 
 /** Owns the newest stream of each document. */
 export class Completions implements Disposable {
   private readonly streams = new Map<TextDocument, Stream>();
   private readonly repaint = new Repaint((stream) => this.streams.get(stream.document) === stream);
+  private readonly ahead = new Ahead();
   private readonly latencyEmitter = new EventEmitter<number>();
   private readonly subscriptions: Disposable[];
 
@@ -74,26 +78,54 @@ export class Completions implements Disposable {
     try {
       const current = this.streams.get(document);
       const here = current?.isAt(position) ? current : undefined;
+      const isByHand = context.triggerKind === InlineCompletionTriggerKind.Invoke;
+      const isInvoked = isByHand && !this.repaint.isPainting;
+      if (!isByHand) {
+        this.ahead.asked();
+      }
+      if (here) {
+        here.isBesideSuggestions = context.selectedCompletionInfo !== undefined;
+      }
       if (here && this.repaint.isPainting) {
         here.isRepainted = true;
+        here.isUnasked = false;
+        this.repaint.answered();
         const shown = here.show(position);
         this.tellKeys(here);
         return shown;
       }
-      const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
       const hasAlternatives = here?.isInvoked && !here.isTypedInto;
-      if (here && (isInvoked ? hasAlternatives : !here.isDone)) {
+      if (here && (isInvoked ? hasAlternatives : !here.isDone || here.isUnasked)) {
+        const isUnasked = here.isUnasked;
+        here.isUnasked = false;
         const shown = await this.first(here, isInvoked && here.shownLength > 0, position, token);
-        if (shown.length > 0 || token.isCancellationRequested) {
+        if (shown.length > 0 || isUnasked || token.isCancellationRequested) {
           return shown;
         }
       }
       const isCycling = isInvoked && here !== undefined && here.shownLength > 0;
-      const stream = this.ask(document, position, context);
+      const stream = this.ask(document, position, isInvoked ? context : { ...context, ...BY_ITSELF });
       return stream ? await this.first(stream, isCycling, position, token) : [];
     } catch (error) {
       this.log.error('An inline completion failed.', error);
       return [];
+    }
+  }
+
+  /** Send a change to the server, and ask at once where VS Code is about to. */
+  async didChange(
+    event: TextDocumentChangeEvent,
+    send: (event: TextDocumentChangeEvent) => Promise<void>,
+  ): Promise<void> {
+    const { document } = event;
+    const version = document.version;
+    const position = this.ahead.expectedAt(event);
+    await send(event);
+    if (position && document.version === version && !this.streams.has(document)) {
+      const stream = this.ask(document, position, { ...BY_ITSELF, ...NO_SUGGESTIONS });
+      if (stream) {
+        stream.isUnasked = true;
+      }
     }
   }
 
@@ -160,7 +192,7 @@ export class Completions implements Disposable {
     }
     if (stream.rest === null) {
       this.end(stream.document);
-    } else if (stream.isDone && stream.hasMoreThanShown) {
+    } else if (stream.hasMoreThanShown) {
       this.repaint.schedule(stream);
     }
     this.tellKeys(stream);
@@ -209,7 +241,7 @@ export class Completions implements Disposable {
       if (this.streams.get(editor.document) !== stream) {
         return; // dismissed meanwhile, or typed on
       }
-      await this.repaint.paint();
+      await this.repaint.paintAnew();
     }
     await commands.executeCommand('editor.action.inlineSuggest.showNext');
   }
@@ -219,7 +251,7 @@ export class Completions implements Disposable {
     if (!current?.isAt(selection.active)) {
       return undefined;
     }
-    return current.isInvoked ? current : this.ask(document, selection.active, BY_HAND);
+    return current.isInvoked ? current : this.ask(document, selection.active, { ...BY_HAND, ...NO_SUGGESTIONS });
   }
 
   private end(document: TextDocument): void {

@@ -27,6 +27,7 @@ export function activate(context: ExtensionContext): void {
   const completions: Completions = new Completions(() => started.running, log);
   const middleware = {
     provideInlineCompletionItems: completions.provide.bind(completions),
+    didChange: completions.didChange.bind(completions),
   };
   const started: Server = (server = new Server(() => findServer(context), pause, middleware, log));
   const statusBar = new StatusBar(started, pause);

@@ -7,6 +7,9 @@ export interface Change {
   text: string;
 }
 
+/** What an editor inserts at one key, the cursor between. */
+const PAIRS = ['()', '[]', '{}', '""', "''", '``', '<>'];
+
 /**
  * What stands between `start` and the cursor after a change there: the user typed, accepted or took
  * back something right before the cursor. Null if the change was anywhere else.
@@ -28,9 +31,16 @@ export function restAfter(text: string, typed: string): string | null {
  * key inserts one character, a line break with its indentation, or a pair of brackets or quotes.
  */
 export function isAcceptedPart(insertion: string): boolean {
-  const isPair = ['()', '[]', '{}', '""', "''", '``', '<>'].includes(insertion);
   const isLineBreak = /^\r?\n\s*$/.test(insertion);
-  return numCodePoints(insertion) > 1 && !isPair && !isLineBreak;
+  return numCodePoints(insertion) > 1 && !PAIRS.includes(insertion) && !isLineBreak;
+}
+
+/** Where the cursor is after a key that inserted something; null if it was anything but a key. */
+export function cursorAfterKey({ rangeOffset, text }: Change): number | null {
+  if (text === '' || isAcceptedPart(text)) {
+    return null;
+  }
+  return rangeOffset + (PAIRS.includes(text) ? 1 : text.length);
 }
 
 /** Python counts code points, JavaScript UTF-16 code units. */

@@ -1,18 +1,20 @@
 /** Shows a text that has grown since VS Code asked for it. */
-import { commands, window, type Disposable } from 'vscode';
+import { commands, languages, window, type Disposable } from 'vscode';
 import type { Stream } from './stream';
 
 /** Nor is it painted sooner than this after a key, which may be followed by another. */
 const MIN_INTERVAL_MS = 150;
 const MIN_WAIT_MS = 10;
 
-/**
- * VS Code asks for a completion again only after a key. Hiding and triggering is the one way of the
- * stable API to have it ask before that. It blinks for a few frames: so it is done once, when the text is
- * whole. Until then the first line is there, and each key brings what there is.
- */
+const HIDE = 'editor.action.inlineSuggest.hide';
+const TRIGGER = 'editor.action.inlineSuggest.trigger';
+const SHOW_NEXT = 'editor.action.inlineSuggest.showNext';
+
+/** VS Code asks for a completion some time after a key, and not again before the next one. */
 export class Repaint implements Disposable {
+  /** While this is true, VS Code asks on our behalf. */
   isPainting = false;
+  private numAnswers = 0;
   private timer: NodeJS.Timeout | undefined;
   private earliest = 0;
 
@@ -27,6 +29,11 @@ export class Repaint implements Disposable {
     this.earliest = performance.now() + MIN_INTERVAL_MS;
   }
 
+  /** VS Code has asked while painting, and got what there is. */
+  answered(): void {
+    this.numAnswers++;
+  }
+
   /** Paint soon, unless the text or the cursor are elsewhere by then. */
   schedule(stream: Stream): void {
     clearTimeout(this.timer);
@@ -37,33 +44,77 @@ export class Repaint implements Disposable {
   private paintIfDue(stream: Stream): void {
     if (this.isPainting || performance.now() < this.earliest) {
       this.schedule(stream);
-    } else if (this.isCurrent(stream) && stream.hasMoreThanShown && isCursorAt(stream)) {
-      void this.paint();
+    } else if (this.canPaint(stream) && stream.hasMoreThanShown) {
+      void (stream.isInvoked ? this.paintWhole(stream) : this.paintOver(stream));
     }
   }
 
-  /** Have VS Code ask now. Its explicit request is the quickest: others wait for further keys. */
-  async paint(): Promise<void> {
+  /**
+   * Paint the longer text over the shorter, without a frame between. VS Code keeps what it shows until an
+   * explicit request is answered, and then has the answer behind it as an alternative. Once that is what
+   * it shows, a further request leaves nothing of the shorter text, which an edit would bring back.
+   */
+  private async paintOver(stream: Stream): Promise<void> {
+    const before = this.numAnswers;
+    await this.ask(async () => {
+      await askAgain(stream);
+      if (this.numAnswers > before && this.canPaint(stream)) {
+        await commands.executeCommand(SHOW_NEXT);
+        await askAgain(stream);
+      }
+    });
+    if (this.numAnswers === before) {
+      await this.paintWhole(stream); // an older VS Code, to which providers are all the same
+    }
+  }
+
+  /** Once, when the text is whole: it blinks. Of alternatives, none may be a shorter version of another. */
+  private async paintWhole(stream: Stream): Promise<void> {
+    if (stream.isDone && this.canPaint(stream)) {
+      await this.paintAnew();
+    }
+  }
+
+  /** Have VS Code forget what it shows, and ask. */
+  async paintAnew(): Promise<void> {
+    await this.ask(async () => {
+      // Both are sent before either is waited for, so that they fall into one frame.
+      void commands.executeCommand(HIDE);
+      await commands.executeCommand(TRIGGER);
+    });
+  }
+
+  private async ask(commandsOf: () => Promise<void>): Promise<void> {
     this.isPainting = true;
     this.earliest = performance.now() + MIN_INTERVAL_MS;
     try {
-      // Both are sent before either is waited for, so that they fall into one frame.
-      void commands.executeCommand('editor.action.inlineSuggest.hide');
-      await commands.executeCommand('editor.action.inlineSuggest.trigger');
+      await commandsOf();
     } finally {
       this.isPainting = false;
     }
   }
+
+  private canPaint(stream: Stream): boolean {
+    const editor = window.activeTextEditor;
+    return (
+      this.isCurrent(stream) &&
+      editor?.document === stream.document &&
+      editor.selections.length === 1 &&
+      editor.selection.isEmpty &&
+      stream.isAt(editor.selection.active) &&
+      Boolean(stream.rest) &&
+      !stream.isBesideSuggestions
+    );
+  }
 }
 
-function isCursorAt(stream: Stream): boolean {
-  const editor = window.activeTextEditor;
-  return (
-    editor?.document === stream.document &&
-    editor.selections.length === 1 &&
-    editor.selection.isEmpty &&
-    stream.isAt(editor.selection.active) &&
-    Boolean(stream.rest) &&
-    !stream.isBesideSuggestions
+/** An explicit request. VS Code makes none while it has the answer of all providers there are: so there is
+ * one more of them meanwhile. */
+async function askAgain({ document }: Stream): Promise<void> {
+  const nobody = languages.registerInlineCompletionItemProvider(
+    { language: document.languageId },
+    { provideInlineCompletionItems: () => [] },
   );
+  await commands.executeCommand(TRIGGER);
+  nobody.dispose();
 }

@@ -23,6 +23,8 @@ export class Stream {
   numWaiting = 0;
   /** Somebody waits for its alternatives, before the text of an earlier stream. */
   isAwaited = false;
+  /** The server was asked before VS Code did, which has not since. */
+  isUnasked = false;
   /** VS Code takes a repaint for a request by hand, and asks for no alternatives after it. */
   isRepainted = false;
   /** From asking to the first text, in ms. Null before, and for a text that was there already. */
@@ -42,7 +44,7 @@ export class Stream {
     readonly document: TextDocument,
     position: Position,
     readonly isInvoked: boolean,
-    readonly isBesideSuggestions: boolean,
+    public isBesideSuggestions: boolean,
   ) {
     this.start = document.offsetAt(position);
   }

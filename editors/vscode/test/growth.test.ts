@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isAcceptedPart, numCodePoints, restAfter, typedAfter } from '../src/growth';
+import { cursorAfterKey, isAcceptedPart, numCodePoints, restAfter, typedAfter } from '../src/growth';
 
 const insertion = (rangeOffset: number, text: string) => ({ rangeOffset, rangeLength: 0, text });
 
@@ -39,6 +39,18 @@ test('an accepted word or line is no key', () => {
   for (const key of ['n', '🎉', '\n', '\n    ', '\r\n\t', '()', '""']) {
     assert.ok(!isAcceptedPart(key), key);
   }
+});
+
+test('the cursor is behind a key, and within a pair', () => {
+  assert.equal(cursorAfterKey(insertion(4, 'n')), 5);
+  assert.equal(cursorAfterKey(insertion(4, '\n    ')), 9);
+  assert.equal(cursorAfterKey(insertion(4, '()')), 5);
+  assert.equal(cursorAfterKey({ rangeOffset: 4, rangeLength: 3, text: 'n' }), 5);
+});
+
+test('what is accepted, pasted or taken back is no key to ask after', () => {
+  assert.equal(cursorAfterKey(insertion(4, 'name')), null);
+  assert.equal(cursorAfterKey({ rangeOffset: 4, rangeLength: 1, text: '' }), null);
 });
 
 test('lengths count code points, as Python does', () => {
