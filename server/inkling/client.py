@@ -41,7 +41,8 @@ class SamplingParams:
 @dataclass(frozen=True)
 class Piece:
     """One event of a stream, which is one token where it has `token_ids`; `logprob` is that token's,
-    where it was asked for. The last event carries the `usage` and no text."""
+    where it was asked for. An event soon after the first token and the last one carry the `usage` up to
+    there and no text."""
 
     text: str = ""
     token_ids: tuple[int, ...] = ()

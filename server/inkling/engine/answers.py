@@ -10,7 +10,7 @@ from typing import Any
 
 from inkling.core import Usage
 from inkling.engine.harmony import ChannelReader
-from inkling.engine.job import Done, Event, Failed, Finished, Job, Token
+from inkling.engine.job import Begun, Done, Event, Failed, Finished, Job, Token
 from inkling.engine.kv import CacheFull
 from inkling.engine.metrics import Metrics
 from inkling.engine.scheduler import Scheduler
@@ -42,13 +42,13 @@ class JobEvents:
         self._metrics = metrics
         self._last_token: tuple[int, float] | None = None  # completion index, when
         self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[Choice | Done | Failed] = asyncio.Queue()
+        self._events: asyncio.Queue[Choice | Begun | Done | Failed] = asyncio.Queue()
 
     def emit(self, event: Event) -> bool:
         """`Job.emit`."""
         is_stopped = False
-        out: Choice | Done | Failed | None
-        if isinstance(event, (Done, Failed)):
+        out: Choice | Begun | Done | Failed | None
+        if isinstance(event, (Begun, Done, Failed)):
             out = event
         else:
             self._observe(event)
@@ -67,7 +67,8 @@ class JobEvents:
             self._last_token = event.index, now
 
     async def follow(self, job: Job, scheduler: Scheduler) -> AsyncGenerator[Choice | Usage, None]:
-        """Submit the job; its choices as they come, its usage at last. Leaving cancels the job.
+        """Submit the job; its choices as they come, its usage after the first token and at last.
+        Leaving cancels the job.
 
         Raises JobFailed.
         """
@@ -77,10 +78,9 @@ class JobEvents:
                 event = await self._events.get()
                 if isinstance(event, Failed):
                     raise JobFailed(event.error)
+                yield event.usage if isinstance(event, (Begun, Done)) else event
                 if isinstance(event, Done):
-                    yield event.usage
                     return
-                yield event
         finally:
             job.cancel()
 

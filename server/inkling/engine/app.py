@@ -162,7 +162,7 @@ async def _answer(
 async def _sse(
     followed: AsyncGenerator[Choice | Usage, None], head: dict[str, Any]
 ) -> AsyncGenerator[str, None]:
-    """Server-sent events; the usage comes last, without choices."""
+    """Server-sent events; the usage comes without choices: after the first token, and last."""
     async with contextlib.aclosing(followed) as parts:
         try:
             async for event in parts:
@@ -186,8 +186,9 @@ async def _counted(
         async with contextlib.aclosing(followed) as parts:
             async for event in parts:
                 if isinstance(event, Usage):
-                    outcome, usage = "ok", event
+                    usage = event
                 yield event
+        outcome = "ok"
     except Exception:
         outcome = "error"
         raise

@@ -1,16 +1,19 @@
 """One job from prompt to last token: a generator that yields where it may be paused or dropped."""
 
-import time
 from collections.abc import Generator as Steps
+from dataclasses import dataclass
 from itertools import takewhile
 
+import torch
 from torch import Tensor
 
-from inkling.core import Priority, Usage
-from inkling.engine.job import Done, Finished, Job, Token
+from inkling.core import Priority
+from inkling.engine.job import Done, Job
 from inkling.engine.kv import KVCache, Sequence
 from inkling.engine.lookup import Lookup, Odds
 from inkling.engine.model.base import Decoder, KVStore, Model, Step
+from inkling.engine.output import Counts, Output
+from inkling.engine.recent_logits import RecentLogits
 from inkling.engine.sampling import Choice, Sampler
 from inkling.engine.vocabulary import Vocabulary
 
@@ -43,6 +46,7 @@ class Generator:
         self._chunk_len = chunk_len
         self._background_chunk_len = background_chunk_len or chunk_len
         self._context_len = context_len
+        self._recent = RecentLogits()
         self._odds: Odds | None = None
         if lookup and self._decoder is not None and self._decoder.max_rows > 1:
             sizes = range(1, self._decoder.max_rows + 1)
@@ -53,8 +57,25 @@ class Generator:
 
         Closing the iterator ends the job; what it computed stays resident.
         """
+        num_healed = self._healed_len(job)
+        known = self._known_start(job, num_healed)
+        if known is not None:
+            sequence = self._cache.open(job.prompt, known.length)
+            try:
+                if len(sequence) == known.length:
+                    counted = Counts(job, len(job.prompt))
+                    sampler = Sampler(job.sampling, 0, known.device)
+                    yield from self._write(job, 0, sequence, known, sampler, counted)
+                    job.emit(Done(counted.usage()))
+                    return
+            finally:
+                self._cache.close(sequence)
+        yield from self._run_whole(job, num_healed)
+
+    def _run_whole(self, job: Job, num_healed: int) -> Steps[None, None, None]:
+        """Steps of a job whose prompt's end is computed."""
         # The last tokens' logits are needed: as many as may be chosen again, and the next one's.
-        num_logits = self._healed_len(job) + 1 if job.max_tokens else 0
+        num_logits = num_healed + 1 if job.max_tokens else 0
         sequence = self._cache.open(job.prompt, len(job.prompt) - num_logits)
         try:
             logits = None
@@ -62,8 +83,9 @@ class Generator:
                 logits = self._prefill(sequence, job, num_logits)
                 yield
             self._cache.remember(sequence)
-            counted = _Counts(job, sequence.num_reused)
+            counted = Counts(job, sequence.num_reused)
             if logits is not None and num_logits:
+                self._recent.add(job.prompt, logits)
                 for index in range(job.n):
                     is_last = index == job.n - 1
                     own = sequence if is_last else self._cache.fork(sequence)
@@ -75,6 +97,21 @@ class Generator:
             job.emit(Done(counted.usage()))
         finally:
             self._cache.close(sequence)
+
+    def _known_start(self, job: Job, num_healed: int) -> "_Start | None":
+        """How the completion starts, where the logits of earlier passes tell. Not for samples: those
+        draw as often as there are logits, so that a seed would give another text."""
+        if job.sampling.temperature > 0 or job.n > 1 or not job.max_tokens:
+            return None
+        rows = []
+        for length in range(len(job.prompt) - num_healed, len(job.prompt) + 1):
+            row = self._recent.after(job.prompt, length)
+            if row is None:
+                break
+            rows.append(row)
+        if not rows:
+            return None
+        return self._rechosen(job, rows, num_healed, Sampler(job.sampling, 0, rows[0].device))
 
     def _healed_len(self, job: Job) -> int:
         """How many of the prompt's last tokens may be chosen again: only tokens that stand for
@@ -97,13 +134,32 @@ class Generator:
         return logits if is_last else None
 
     def _complete(
-        self, job: Job, index: int, sequence: Sequence, logits: Tensor, counted: "_Counts"
+        self, job: Job, index: int, sequence: Sequence, logits: Tensor, counted: Counts
     ) -> Steps[None, None, None]:
-        """Choose tokens until one ends the completion. `logits`: of the healed tokens and the next."""
+        """Choose tokens until one ends the completion. `logits`: of the healed tokens and the next.
+
+        Works like checking a draft: as long as the choice is the prompt's own token, its KV is there
+        already.
+        """
         sampler = Sampler(job.sampling, index, logits.device)
-        choice, required = self._heal(job, sequence, logits, sampler)
+        start = self._rechosen(job, list(logits), len(logits) - 1, sampler)
+        assert start is not None
+        self._cache.truncate(sequence, start.length)
+        yield from self._write(job, index, sequence, start, sampler, counted)
+
+    def _write(
+        self,
+        job: Job,
+        index: int,
+        sequence: Sequence,
+        start: "_Start",
+        sampler: Sampler,
+        counted: Counts,
+    ) -> Steps[None, None, None]:
+        """Go on from `start`, whose KV the sequence holds, to the completion's end."""
+        choice = start.choice
         num_left = min(job.max_tokens, self._context_len - len(sequence))
-        output = _Output(job, index, required, num_left, self._vocabulary, counted)
+        output = Output(job, index, start.required, num_left, self._vocabulary, counted)
         is_over = output.add(choice)
         while not is_over:
             if self._decoder and job.sampling.is_argmax and not output.required:
@@ -115,7 +171,7 @@ class Generator:
             yield
 
     def _decode(
-        self, decoder: Decoder, sequence: Sequence, token_id: int, output: "_Output"
+        self, decoder: Decoder, sequence: Sequence, token_id: int, output: Output
     ) -> Steps[None, None, None]:
         """Choose greedily what follows `token_id`, one step ahead of the host.
 
@@ -155,7 +211,7 @@ class Generator:
         return decoder.decode(after, len(sequence) + num_unclaimed, sequence.pages, self._store)
 
     def _verify(
-        self, sequence: Sequence, token_id: int, draft: list[int], counted: "_Counts"
+        self, sequence: Sequence, token_id: int, draft: list[int], counted: Counts
     ) -> list[int]:
         """What follows `token_id` as far as one pass over a draft of it tells: a token at least."""
         logits = self._forward(sequence, [token_id, *draft], 1 + len(draft))
@@ -167,25 +223,24 @@ class Generator:
         counted.add_draft(len(draft), num_accepted)
         return chosen[: num_accepted + 1]
 
-    def _heal(
-        self, job: Job, sequence: Sequence, logits: Tensor, sampler: Sampler
-    ) -> tuple[Choice, bytes]:
-        """Choose the prompt's last tokens again, and the first new one; the bytes still required.
+    def _rechosen(
+        self, job: Job, rows: list[Tensor], num_healed: int, sampler: Sampler
+    ) -> "_Start | None":
+        """Choose the prompt's last `num_healed` tokens again, and the first new one; None if `rows`, the
+        logits `[vocab_size]` from the first of them on, do not reach to one that is not the prompt's own.
 
-        Works like checking a draft: as long as the choice is the prompt's own token, its KV is
-        there already. All are chosen at once, as if that were so for all.
+        All are chosen at once, as if each one before were the prompt's own.
         """
-        start = len(job.prompt) - (logits.shape[0] - 1)
-        own = job.prompt[start:]
+        length = len(job.prompt) - num_healed
+        own = job.prompt[length:]
         data = [self._vocabulary.token_bytes(token_id) for token_id in own]
-        required = [b"".join(data[position:]) for position in range(len(own) + 1)]
-        allowed = [self._allowed(each, logits) for each in required]
-        choices = sampler.choose_each(list(zip(logits, allowed, strict=True)))
-        for position, token_id in enumerate(own):
-            if choices[position].token_id != token_id:
-                self._cache.truncate(sequence, start + position)
-                return choices[position], required[position]
-        return choices[-1], b""
+        required = [b"".join(data[position:]) for position in range(len(rows))]
+        allowed = [self._allowed(it, row) for it, row in zip(required, rows, strict=True)]
+        choices = sampler.choose_each(list(zip(rows, allowed, strict=True)))
+        for position, choice in enumerate(choices):
+            if position == num_healed or choice.token_id != own[position]:
+                return _Start(length + position, choice, required[position], rows[0].device)
+        return None
 
     def _allowed(self, required: bytes, logits: Tensor) -> Tensor | None:
         return self._vocabulary.allowed(required, logits.device) if required else None
@@ -199,73 +254,12 @@ class Generator:
         return logits
 
 
-class _Counts:
-    """What a job has cost so far."""
+@dataclass(frozen=True)
+class _Start:
+    """How a completion starts: behind the first `length` tokens of the prompt with `choice`. Its first
+    bytes are `required`, for they stand in the prompt's place."""
 
-    def __init__(self, job: Job, num_reused: int) -> None:
-        self._job = job
-        self._num_reused = num_reused
-        self._num_tokens = 0
-        self._num_drafted = 0
-        self._num_accepted = 0
-        self._ttft_ms = 0.0
-
-    def add_token(self) -> None:
-        if not self._num_tokens:
-            self._ttft_ms = (time.monotonic() - self._job.received) * 1000
-        self._num_tokens += 1
-
-    def add_draft(self, num_drafted: int, num_accepted: int) -> None:
-        self._num_drafted += num_drafted
-        self._num_accepted += num_accepted
-
-    def usage(self) -> Usage:
-        num_prompt = len(self._job.prompt)
-        return Usage(
-            prompt_tokens=num_prompt,
-            completion_tokens=self._num_tokens,
-            reused=self._num_reused,
-            prefilled=num_prompt - self._num_reused,
-            drafted=self._num_drafted,
-            accepted=self._num_accepted,
-            ttft_ms=round(self._ttft_ms, 3),
-        )
-
-
-class _Output:
-    """One completion on its way out."""
-
-    def __init__(
-        self,
-        job: Job,
-        index: int,
-        required: bytes,
-        num_left: int,
-        vocabulary: Vocabulary,
-        counted: _Counts,
-    ) -> None:
-        """`required`: bytes that its first tokens only repeat. `num_left`: most tokens of it."""
-        self._job = job
-        self._index = index
-        self._vocabulary = vocabulary
-        self.required = required
-        self.num_left = num_left
-        self.counted = counted
-
-    def add(self, choice: Choice) -> bool:
-        """Emit one more token. True: it is the last, and `Finished` is out too."""
-        self.num_left -= 1
-        self.counted.add_token()
-        if choice.token_id in self._job.stop_ids:
-            return self._finish("stop")
-        data = self._vocabulary.token_bytes(choice.token_id)
-        self.required, data = self.required[len(data) :], data[len(self.required) :]
-        if self._job.emit(Token(self._index, choice, data)):
-            return self._finish("stop")
-        if self.num_left <= 0:
-            return self._finish("length")
-        return False
-
-    def _finish(self, reason: str) -> bool:
-        self._job.emit(Finished(self._index, reason))
-        return True
+    length: int
+    choice: Choice
+    required: bytes
+    device: torch.device

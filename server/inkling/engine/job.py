@@ -20,6 +20,13 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The first token is out: what the request has cost up to there, for those who will not wait."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True)
 class Finished:
     """Completion `index` is over: "stop" or "length"."""
 
@@ -41,7 +48,7 @@ class Failed:
     error: Exception
 
 
-Event = Token | Finished | Done | Failed
+Event = Token | Begun | Finished | Done | Failed
 
 
 @dataclass(eq=False)

@@ -78,6 +78,8 @@ class FakeClient:
                 piece = text[at : at + 3]
                 ids = tuple(TOKENIZER.encode(piece))
                 yield Piece(piece, ids, logprob=None if params.logprobs is None else self.logprob)
+                if at == 0:
+                    yield Piece(usage=Usage(prompt_tokens=len(prompt), completion_tokens=1))
             is_over = True
             yield Piece(usage=Usage(prompt_tokens=len(prompt)))
         finally:

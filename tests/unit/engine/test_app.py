@@ -77,11 +77,14 @@ async def test_a_stream_adds_up_to_the_whole_answer(http: httpx.AsyncClient) -> 
     assert choices[-1]["finish_reason"] == whole["choices"][0]["finish_reason"]
     last = chunks[-1]
     assert last["choices"] == []
-    assert last["usage"]["reused"] == 2
-    assert last["usage"]["prefilled"] == 1
+    assert whole["usage"]["reused"] == 0
+    assert (last["usage"]["reused"], last["usage"]["prefilled"]) == (3, 0)
     assert last["usage"]["drafted"] == last["usage"]["accepted"] == 0
     assert last["usage"]["ttft_ms"] > 0
     assert last["usage"]["total_tokens"] == 3 + last["usage"]["completion_tokens"]
+    early = chunks[1]
+    assert early["choices"] == []
+    assert early["usage"] == {**last["usage"], "completion_tokens": 1, "total_tokens": 4}
 
 
 async def test_n_seed_stop_and_logprobs(http: httpx.AsyncClient) -> None:

@@ -41,21 +41,22 @@ def test_who_must_make_room_for_a_key_takes_smaller_chunks(
             st.integers(0, 4),  # healing
             st.integers(1, 3),  # n
             st.integers(0, 20),  # steps before the client goes away; 20: it stays
-            st.booleans(),  # goes on from the last prompt
+            st.integers(0, 3),  # from the last prompt on, less so many tokens; 3: from nothing
+            st.sampled_from([Sampling(0.7, 0.9, seed=3), Sampling(), Sampling(logprobs=1)]),
         ),
         min_size=1,
         max_size=8,
     )
 )
 def test_a_warm_engine_gives_the_tokens_of_a_fresh_one(
-    requests: list[tuple[list[int], int, int, int, int, bool]],
+    requests: list[tuple[list[int], int, int, int, int, int, Sampling]],
 ) -> None:
     warm = Toy(num_pages=40, page_len=4)
     last: list[int] = []
-    for prompt, max_tokens, healing, n, steps, is_edit in requests:
-        prompt = [*last[: len(last) - len(prompt) // 2], *prompt] if is_edit else prompt
+    for prompt, max_tokens, healing, n, steps, cut, sampling in requests:
+        prompt = [*last[: len(last) - cut], *prompt[:2]] if last and cut < 3 else prompt
         prompt = last = prompt[:60]
-        settings_ = {"healing": healing, "n": n, "sampling": Sampling(0.7, 0.9, seed=3)}
+        settings_ = {"healing": healing, "n": n, "sampling": sampling}
         record = Record()
         work = warm.generator.run(make_job(prompt, record, max_tokens, **settings_))
         done = all(next(work, "over") is None for _ in range(steps)) is False
@@ -119,6 +120,26 @@ def test_only_what_is_new_is_computed() -> None:
     assert toy.model.num_computed - before == 1
     usage = run(toy, prompt[:10], 1).done.usage
     assert (usage.reused, usage.prefilled) == (9, 1)
+
+
+def test_a_key_within_a_word_needs_no_pass_for_its_first_token() -> None:
+    toy = Toy()
+    prompt = [97, 98, 99] * 7
+    fresh = run(Toy(), [*prompt, 98], 1, healing=1)
+    run(toy, [*prompt, 97], 1, healing=1)
+    before = toy.model.num_computed
+    typed = run(toy, [*prompt, 98], 1, healing=1)
+    assert typed.tokens() == fresh.tokens() != [98]
+    assert toy.model.num_computed == before
+    assert (typed.done.usage.reused, typed.done.usage.prefilled) == (22, 0)
+
+
+def test_what_is_known_of_evicted_tokens_is_not_used() -> None:
+    toy = Toy(num_pages=16, page_len=4)
+    prompt = [97, 98, 99] * 7
+    expected = run(toy, prompt, 4, healing=1).tokens()
+    run(toy, [256, 257] * 25, 1)
+    assert run(toy, prompt, 4, healing=1).tokens() == expected
 
 
 def test_prewarming_makes_the_prompt_resident_and_chooses_nothing() -> None:
