@@ -76,10 +76,15 @@ class Settings(BaseModel):
         True
     )
     line_tokens: Annotated[
-        int, Field(ge=1, le=512, description="Most tokens of a single-line completion.")
+        int, Field(ge=1, le=512, description="Most tokens of a completion that ends with its line.")
     ] = 48
     block_tokens: Annotated[
-        int, Field(ge=1, le=4096, description="Most tokens of a block completion.")
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="Most tokens of a block, or of a statement over several lines.",
+        ),
     ] = 160
     function_tokens: Annotated[
         int, Field(ge=1, le=4096, description="Most tokens of a function that is described.")

@@ -18,6 +18,7 @@ from inkling.core import DocumentSnapshot, Extent, Usage
 from inkling.errors import EngineUnavailable, InklingError
 from inkling.postprocess import Draft, Place, cut, rewrite
 from inkling.postprocess.low_confidence import Score, stop_at_low_confidence
+from inkling.postprocess.open_statement import is_left_open
 from inkling.postprocess.sure import sure_text
 from inkling.typed_text import rest_before, rest_of, typed_since
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 # reader; an incompatible request ends it at once.
 ABANDONED_S = 1.0
 NOTHING_TO_ADD = "nothing to add"
+LEFT_OPEN = "a statement left open"
 
 
 class Generation:
@@ -36,14 +38,15 @@ class Generation:
         self,
         document: DocumentSnapshot,
         offset: int,
-        extent: Extent,
+        place: Place,
         pieces: Callable[[], AsyncGenerator[Piece, None]],
         trim: Callable[[Draft, int], Awaitable[str]],
         min_logprob: float = -math.inf,
     ) -> None:
-        """`pieces` opens the engine's stream; closing that stream cancels the engine's work. `trim`
-        has the last word on a settled block: it may shorten it to what is shown (characters). Lines
-        with a mean log-probability a token under `min_logprob` are not shown."""
+        """`place` is that of `offset` in the document. `pieces` opens the engine's stream; closing that
+        stream cancels the engine's work. `trim` has the last word on a settled text: it may shorten it
+        to what is shown (characters). Lines with a mean log-probability a token under `min_logprob`
+        are not shown."""
         text = document.text
         self.id = uuid.uuid4().hex
         self.uri = document.uri
@@ -56,7 +59,7 @@ class Generation:
         self.usage: Usage | None = None
         self.num_tokens = 0
         self._document_text = text
-        self._draft = Draft("", Place(text[:offset], text[offset:], extent, document.language))
+        self._draft = Draft("", place)
         self._written = ""  # what the model wrote, as it belongs in the document
         self._trim = trim
         self._min_logprob = min_logprob
@@ -102,7 +105,7 @@ class Generation:
 
     def _disagrees(self, typed: str) -> bool:
         """Whether what is typed cannot become what is being written, shown or not."""
-        if self._draft.extent is Extent.LINE and "\n" in typed:
+        if self._draft.extent is Extent.LINE and "\n" in typed and "\n" not in self._written:
             return True
         return rest_of(self._written, typed) is None and rest_of(typed, self._written) is None
 
@@ -176,7 +179,7 @@ class Generation:
         self._draft, self._written = replace(raw, is_done=filtered.is_done), rewritten.text
         if not filtered.is_settled:
             shown = sure_text(filtered)
-        elif "\n" in filtered.text:
+        elif "\n" in filtered.text or is_left_open(filtered.text, filtered.place):
             shown = await self._trim(filtered, len(self.text))
         else:
             shown = filtered.text
@@ -184,7 +187,8 @@ class Generation:
             self.text = shown
             self._notify()
         if filtered.is_settled and not self.text:
-            self.silence = f"filtered: {filtered.cut_by}" if filtered.cut_by else NOTHING_TO_ADD
+            cut_by = filtered.cut_by or (LEFT_OPEN if filtered.text.strip() else "")
+            self.silence = f"filtered: {cut_by}" if cut_by else NOTHING_TO_ADD
 
     def _filter(self, raw: Draft) -> tuple[Draft, Draft]:
         """The draft as it belongs in the document, and what is good of that."""

@@ -21,7 +21,7 @@ from inkling.core import CompletionRequest, Extent, Priority, TriggerKind
 from inkling.errors import InklingError
 from inkling.function.reasoning import NUM_MARKS, prompt_after, reasoning_prompt, reasons
 from inkling.generation import Generation
-from inkling.postprocess import Draft
+from inkling.postprocess import Draft, Place
 from inkling.postprocess.valid_syntax import trim_to_valid_syntax
 from inkling.preparation import EditEpisode, Prepared, Target, prepare, prepare_anew
 from inkling.prompt.plan import Prompt
@@ -114,21 +114,22 @@ class Writer:
     ) -> Generation:
         """Have the model write: its likeliest text, or with a `seed` another one."""
         prepared, request = ready.prepared, ready.request
-        is_block = prepared.extent is Extent.BLOCK
+        place = _place(ready)
+        is_line = prepared.extent is Extent.LINE and not place.is_last_of_statement
         is_invoked = request.trigger is TriggerKind.INVOKED
         confidence = 0.0 if is_invoked else self.settings.min_confidence
         params = SamplingParams(
-            max_tokens=self._limit(ready),
+            max_tokens=self._limit(ready, is_line=is_line),
             temperature=0.0 if seed is None else TEMPERATURE,
             top_p=1.0 if seed is None else TOP_P,
             seed=seed,
-            stop=() if is_block else ("\n",),
+            stop=("\n",) if is_line else (),
             logprobs=0 if confidence else None,
         )
         generation = Generation(
             request.document,
             request.offset,
-            prepared.extent,
+            place,
             partial(
                 self._pieces, ready, prepared.prompt, params, priority, _purpose(priority, seed)
             ),
@@ -156,12 +157,12 @@ class Writer:
                 thoughts += (it for it in piece.token_ids if tokenizer.token_bytes(it))
         return prompt_after(thoughts, prompt, tokenizer)
 
-    def _limit(self, ready: Ready) -> int:
-        """Most tokens of the answer. A described function may take all that its prompt has left of
+    def _limit(self, ready: Ready, *, is_line: bool) -> int:
+        """Most tokens of the answer; `is_line`: it ends with its line, whatever stands there. A described function may take all that its prompt has left of
         the context, since prompts leave room for a block only."""
         prepared, context_len = ready.prepared, ready.target.model.context_len
         is_block = prepared.extent is Extent.BLOCK
-        limit = self.settings.block_tokens if is_block else self.settings.line_tokens
+        limit = self.settings.line_tokens if is_line else self.settings.block_tokens
         limit = min(limit, context_len // 2)
         if is_block and prepared.is_function:
             room = min(context_len // 2, context_len - len(prepared.prompt.token_ids))
@@ -196,7 +197,7 @@ class Writer:
         await self._client.aclose()
 
     async def _trim(self, tree: SyntaxTree | None, draft: Draft, num_shown: int) -> str:
-        """The last step of a block: see `trim_to_valid_syntax`."""
+        """The last step: see `trim_to_valid_syntax`."""
         if tree is None:
             return draft.text
         return await self.in_thread(partial(trim_to_valid_syntax, draft, tree, num_shown))
@@ -244,6 +245,12 @@ class Writer:
     async def in_thread(self, work: Callable[[], _T]) -> _T:
         """Do slow pure work where it keeps nobody waiting."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _place(ready: Ready) -> Place:
+    document, offset = ready.request.document, ready.request.offset
+    before, suffix = document.text[:offset], document.text[offset:]
+    return Place(before, suffix, ready.prepared.extent, document.language)
 
 
 def _purpose(priority: Priority, seed: int | None) -> str:

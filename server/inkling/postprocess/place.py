@@ -1,10 +1,14 @@
 """Where a completion goes: the document on both sides of the cursor, and what it says of itself."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from inkling.context.scope import indent_of
 from inkling.core import Extent
 from inkling.postprocess.marks import Marks, Scan, marks_of, match, scan
+
+_LINE_WITH_TEXT = re.compile(r"^([ \t]*)(\S)", re.MULTILINE)
 
 # Longer documents (characters) are not searched for their brackets: a token must not wait for it.
 MAX_SCANNED = 400_000
@@ -30,6 +34,25 @@ class Place:
         """How to read the document's brackets, None if that is not known."""
         is_short = len(self.before) + len(self.suffix) <= MAX_SCANNED
         return marks_of(self.language) if is_short else None
+
+    @cached_property
+    def is_last_of_statement(self) -> bool:
+        """Whether the cursor's line may be the last of its statement: nothing stands right of the
+        cursor, and below neither a deeper line nor a closer goes on with it."""
+        rest, _, below = self.suffix.partition("\n")
+        found = _LINE_WITH_TEXT.search(below)
+        if rest.strip() or found is None:
+            return not rest.strip()
+        indent, margin = len(found[1]), indent_of(self.line_before)
+        return indent < margin or (indent == margin and found[2] not in ")]}")
+
+    @cached_property
+    def may_go_on(self) -> bool:
+        """Whether a single line may go on below while brackets of its own are open."""
+        is_in_call = self.open_brackets.endswith(("(", "["))
+        is_in_literal = self.language == "python" and bool(self.open_brackets)
+        is_code = self.marks is not None and not self.inside
+        return is_code and self.is_last_of_statement and not is_in_call and not is_in_literal
 
     @property
     def inside(self) -> str:

@@ -15,8 +15,7 @@ def sure_text(draft: Draft) -> str:
 
     Lines that come again nearby, or stand below, wait until it is known that they are no loop, and
     a closing bracket waits where the editor may have put one already. The lines of a statement wait
-    until its brackets are closed, since it may have to go as a whole; its first line does not where it
-    is the text's: that one stays anyway.
+    until its brackets are closed, since it may have to go as a whole.
     """
     lines = draft.finished_lines
     num_sure = min(repetition.num_sure_lines(lines), suffix_lines.num_sure_lines(draft))

@@ -1,4 +1,4 @@
-"""The last step, on the finished text: a block does not end in the middle of a statement.
+"""The last step, on the finished text: it does not end in the middle of a statement.
 
 Not one of the filters: it needs the document's syntax tree, which one thread owns, and a document
 is parsed for each try.
@@ -19,21 +19,20 @@ def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
     """The draft's text without the last lines that break the document, if it breaks it.
 
     `tree` is the document's without the completion. Tried are the ends of the last lines, and that of
-    what stands before a statement left open, however long. Of those that keep the `num_shown`
-    characters on screen, and the first line with anything on it, the longest with the fewest faults
-    is kept. A line on its own stays: while it is typed it is seldom valid, and the brackets of the
-    line are another filter's.
+    what stands before a statement left open, however long: that may leave nothing, and is the longest
+    that is tried where nothing below closes it. Of those that keep the `num_shown` characters on screen
+    the longest with the fewest faults is kept. A first line without open brackets stays: while a line is
+    typed it is seldom valid.
     """
     text, place = draft.text, draft.place
     lines = text.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
     allowed = num_faults(tree.tree.root_node)
     best, fewest = text, MAX_FAULTS
-    ends = {
-        *range(len(lines), max(first, len(lines) - MAX_TRIES), -1),
-        num_closed_lines(text, place),
-    }
-    for num_lines in sorted(ends, reverse=True):
+    num_closed = num_closed_lines(text, place)
+    longest = len(lines) if place.closers_below else num_closed
+    ends = {*range(len(lines), max(first, len(lines) - MAX_TRIES), -1), num_closed}
+    for num_lines in sorted((end for end in ends if end <= longest), reverse=True):
         part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text
         if len(part) < num_shown:
             break

@@ -54,12 +54,12 @@ def test_where_the_user_is_after_enter(picture: str, after: str | None) -> None:
 async def test_after_accepting_the_next_completion_is_there(
     completer: Completer, fake: FakeClient
 ) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)"})
-    assert (await final(completer, "x = ‸\n")).text == "foo("
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b"})
+    assert (await final(completer, "x = ‸\n")).text == "foo."
     await until(lambda: completer.counters.ahead_tokens > 0)
-    accepted = await final(completer, "x = foo(‸\n")
-    assert (accepted.text, accepted.from_cache) == ("a, b)", True)
-    assert (await final(completer, "x = foo(a,‸\n")).text == " b)"
+    accepted = await final(completer, "x = foo.‸\n")
+    assert (accepted.text, accepted.from_cache) == ("a + b", True)
+    assert (await final(completer, "x = foo.a +‸\n")).text == " b"
     assert len(fake.prompts) == 1
     counters = completer.counters
     assert (counters.requests, counters.from_memory) == (3, 2)
@@ -83,20 +83,20 @@ async def test_where_the_line_is_complete_the_line_below_is_written_ahead(
 async def test_it_is_read_while_it_is_still_being_written(
     completer: Completer, fake: FakeClient
 ) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b, c, d)"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b + c + d"})
     await final(completer, "x = ‸\n")
     fake.gate.clear()
     await until(lambda: len(fake.ahead) == 1)
-    accepted = asyncio.create_task(final(completer, "x = foo(a‸\n"))
+    accepted = asyncio.create_task(final(completer, "x = foo.a‸\n"))
     await asyncio.sleep(0.02)
     assert not accepted.done()
     fake.gate.set()
-    assert (await accepted).text == ", b, c, d)"
+    assert (await accepted).text == " + b + c + d"
     assert len(fake.prompts) == 1
 
 
 async def test_a_key_that_does_not_agree_ends_it(completer: Completer, fake: FakeClient) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)", "x = g": "h"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b", "x = g": "h"})
     await final(completer, "x = ‸\n")
     fake.gate.clear()
     await until(lambda: len(fake.ahead) == 1 and fake.num_running == 1)
@@ -108,14 +108,14 @@ async def test_a_key_that_does_not_agree_ends_it(completer: Completer, fake: Fak
 
 
 async def test_a_key_that_agrees_lets_it_go_on(completer: Completer, fake: FakeClient) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b"})
     await final(completer, "x = ‸\n")
     fake.gate.clear()
     await until(lambda: len(fake.ahead) == 1)
     for picture in ("x = f‸\n", "x = fo‸\n", "x = f‸\n"):
         await final(completer, picture)
     fake.gate.set()
-    assert (await final(completer, "x = foo(‸\n")).text == "a, b)"
+    assert (await final(completer, "x = foo.‸\n")).text == "a + b"
     assert fake.ahead.count(fake.ahead[0]) == 1
 
 
@@ -131,7 +131,7 @@ async def test_nothing_is_written_ahead_of_silence_or_when_switched_off(
 
 
 async def test_a_failure_ahead_is_not_the_keys(completer: Completer, fake: FakeClient) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b"})
     await final(completer, "x = ‸\n")
     fake.gate.clear()
     await until(lambda: len(fake.ahead) == 1)
@@ -140,7 +140,7 @@ async def test_a_failure_ahead_is_not_the_keys(completer: Completer, fake: FakeC
     await until(lambda: fake.num_running == 0)
     fake.failure = None
     assert completer.status.state == "ready"
-    assert (await final(completer, "x = foo(‸\n")).text == "a, b)"
+    assert (await final(completer, "x = foo.‸\n")).text == "a + b"
     assert len(fake.prompts) == 2
 
 
@@ -176,7 +176,7 @@ async def test_a_key_goes_on_from_the_prompt_that_was_computed_ahead(
 
 
 async def test_a_look_ahead_ends_with_its_document(completer: Completer, fake: FakeClient) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b"})
     asked = request("x = ‸\n")
     await final(completer, asked)
     fake.gate.clear()
@@ -191,10 +191,10 @@ async def test_a_look_ahead_ends_with_its_document(completer: Completer, fake: F
 async def test_documents_have_look_aheads_of_their_own(
     completer: Completer, fake: FakeClient
 ) -> None:
-    fake.write = by_end({"x = ": "foo(", "x = foo(": "a, b)"})
+    fake.write = by_end({"x = ": "foo.", "x = foo.": "a + b"})
     for path in ("a.py", "b.py"):
         await final(completer, request("x = ‸\n", path))
     await until(lambda: len(fake.ahead) == 2 and fake.num_running == 0)
     for path in ("a.py", "b.py"):
-        assert (await final(completer, request("x = foo(‸\n", path))).text == "a, b)"
+        assert (await final(completer, request("x = foo.‸\n", path))).text == "a + b"
     assert len(fake.prompts) == 2

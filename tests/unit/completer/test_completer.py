@@ -20,8 +20,33 @@ async def test_a_line_is_completed(completer: Completer, fake: FakeClient) -> No
     assert completion.text == "a + b"
     assert completion.is_final
     assert not completion.from_cache
-    assert fake.params[0].stop == ("\n",)
     assert fake.prompts[0].endswith("def add(a, b):\n    return ")
+
+
+async def test_within_a_line_the_engine_stops_at_its_end(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "a\n"
+    await final(completer, "print(‸)\n")
+    await final(completer, "x = f(‸\n    b)\n")
+    await final(completer, "x = ‸\ny = 1\n")
+    assert [params.stop for params in fake.params] == [("\n",), ("\n",), ()]
+
+
+async def test_a_call_over_several_lines_comes_whole(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "run(\n    a,\n)\nprint(x)\n"
+    seen = [it.text for it in await states(completer, "x = ‸\ny = 2\n")]
+    assert [text for text in seen if text] == ["run(\n    a,\n)"] * len([t for t in seen if t])
+
+
+async def test_a_statement_that_does_not_end_is_not_shown(
+    completer: Completer, fake: FakeClient
+) -> None:
+    fake.script = "run(\n    a,\n    b,"
+    completion = await final(completer, "x = ‸\ny = 2\n")
+    assert (completion.text, completion.silence) == ("", "filtered: a statement left open")
 
 
 async def test_typing_the_shown_text_asks_the_engine_once(

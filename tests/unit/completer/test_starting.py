@@ -88,7 +88,7 @@ async def test_a_server_that_ends_while_its_engine_starts_leaves_nothing_behind(
 async def test_a_server_that_ends_while_it_writes_leaves_nothing_behind() -> None:
     fake = FakeClient("alpha")
     completer = Completer(cast(EngineClient, fake), Settings(), lambda status: None)
-    fake.write = lambda prompt: "foo("
+    fake.write = lambda prompt: "foo"
     await final(completer, "x = ‸\n")
     fake.gate.clear()
     await until(lambda: fake.num_running == 1)

@@ -1,5 +1,7 @@
 """One picture at least for each filter."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,31 @@ from tests.unit.postprocess.pictures import check, draft_of
 def test_a_line_completion_ends_with_its_line() -> None:
     check(stop_at_line_end, "x = ├1\ny = 2┤\n", "1", extent=Extent.LINE, is_done=True)
     check(stop_at_line_end, "x = ├1\ny = 2┤\n", "1\ny = 2", extent=Extent.BLOCK, is_done=False)
+
+
+def test_a_line_goes_on_while_its_brackets_are_open() -> None:
+    line = partial(check, stop_at_line_end, extent=Extent.LINE, is_done=True, language="python")
+    line("x = ├f(\n    a,\n).g(\n    b\n)\ny = 2┤\n", "f(\n    a,\n).g(\n    b\n)")
+    line("x = ├f(\n    a,\n)\ny = 2┤\n\ny = 2\n", "f(\n    a,\n)")
+    line("x = ├{\n    1: 2,\n}\n┤\n", "{\n    1: 2,\n}")
+    line("x = ├f(  # (\n)\n┤\n", "f(  # (\n)")
+
+
+def test_a_line_does_not_go_on_where_the_rest_stands() -> None:
+    line = partial(check, stop_at_line_end, extent=Extent.LINE, is_done=True, language="python")
+    line("x = ├f(\n    a)\n┤\n    a)\n", "f(")
+    line("x = ├f(\n    a)\n┤\n)\n", "f(")
+    line("x = ├f(\n    a)\n┤ + 1\n", "f(")
+    line("g(a, ├f(\n    a))\n┤\n", "f(")
+    line("# see ├f(\n#   a)\n┤\n", "f(")
+    check(
+        stop_at_line_end,
+        "const f = ├() => {\n  a();\n}\n┤\n",
+        "() => {",
+        extent=Extent.LINE,
+        language="javascript",
+    )
+    check(stop_at_line_end, "see ├f(\na)\n┤\n", "f(", extent=Extent.LINE, language="markdown")
 
 
 def test_a_block_completion_ends_with_its_block() -> None:

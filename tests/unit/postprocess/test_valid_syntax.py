@@ -42,8 +42,18 @@ def test_a_statement_left_open_goes_as_a_whole(end: str) -> None:
     assert trimmed(f"def f():├\n    x = 1\n    {end}┤{BELOW}") == "\n    x = 1"
 
 
-def test_of_the_first_statement_its_first_line_is_left() -> None:
-    assert trimmed(f"def f():├\n    return {{{ENTRIES}┤{BELOW}") == "\n    return {"
+def test_nothing_is_left_of_a_first_statement_left_open() -> None:
+    assert trimmed(f"def f():├\n    return {{{ENTRIES}┤{BELOW}") == ""
+    assert trimmed(f"x = 1\n├return [┤{BELOW}") == ""
+
+
+def test_an_error_that_was_there_excuses_no_statement_left_open() -> None:
+    assert trimmed(f"x = ├f(\n    a,┤{BELOW}") == ""
+    assert trimmed("x = ├f(\n    a,┤\n)\n") == "f(\n    a,"
+
+
+def test_a_line_with_its_brackets_closed_stays_though_it_is_no_statement_yet() -> None:
+    assert trimmed(f"x = 1\n├for a in f(1)┤{BELOW}") == "for a in f(1)"
 
 
 def test_what_is_shown_stays() -> None:
@@ -68,7 +78,7 @@ def test_an_open_statement_waits_until_it_is_closed() -> None:
     head = "def f():├\n    x = 1\n    return g(\n        a,\n"
     assert shown(f"{head}┤{BELOW}") == "\n    x = 1"
     assert shown(f"{head}    )\n┤{BELOW}") == "\n    x = 1\n    return g(\n        a,\n    )"
-    assert shown(f"def f():├\n    return g(\n        a,\n┤{BELOW}") == "\n    return g("
+    assert shown(f"def f():├\n    return g(\n        a,\n┤{BELOW}") == ""
 
 
 def test_a_long_statement_is_not_waited_for() -> None:
@@ -85,5 +95,5 @@ def test_a_block_of_braces_is_shown_while_it_grows() -> None:
 
 def test_a_first_line_that_would_not_stay_waits() -> None:
     draft = draft_of("├x = f(a\n┤\n", Extent.BLOCK, language="python", is_whole=False)
-    assert sure_text(draft) == "x = f"
+    assert sure_text(draft) == ""
     assert apply_filters(replace(draft, text="x = f(a", is_whole=True)).text == "x = f"
