@@ -33,12 +33,26 @@ local function tell(id, num_chars)
   end
 end
 
+--- Whether the text may not be changed now, as in an `expr` mapping: other plugins have such.
+---@return boolean
+local function is_locked()
+  local ok, problem = pcall(vim.api.nvim_put, {}, 'c', false, false)
+  return not ok and problem:find('E565', 1, true) ~= nil
+end
+
+---@param name 'all'|'word'|'line' Which function of this module calls.
 ---@param take fun(text: string): string What of the text shown is accepted.
 ---@return boolean accepted False when nothing is shown.
-local function accept(take)
+local function accept(name, take)
   local shown = suggestion.shown()
   if not shown then
     return false
+  end
+  if is_locked() then
+    -- After the mapping, before the next key.
+    local command = ('<Cmd>lua require("inkling.accept").%s()<CR>'):format(name)
+    vim.api.nvim_feedkeys(vim.keycode(command), 'in', false)
+    return true
   end
   local piece = take(shown.text)
   if piece == shown.text then
@@ -56,7 +70,7 @@ end
 
 ---@return boolean accepted
 function M.all()
-  return accept(function(text)
+  return accept('all', function(text)
     return text
   end)
 end
@@ -64,7 +78,7 @@ end
 --- The next word with the blanks before it, or the next run of other characters.
 ---@return boolean accepted
 function M.word()
-  return accept(function(text)
+  return accept('word', function(text)
     return text:match('^%s*[%w_\128-\255]+') or text:match('^%s*[^%s%w_\128-\255]*')
   end)
 end
@@ -72,7 +86,7 @@ end
 --- What is left of the line, or the next line if nothing is.
 ---@return boolean accepted
 function M.line()
-  return accept(function(text)
+  return accept('line', function(text)
     return text:match('^\n*[^\n]*')
   end)
 end

@@ -94,6 +94,7 @@ local function check_keys()
     else
       local owner = mapping.desc or mapping.rhs or 'a Lua function'
       health.warn(('%s: %s is taken by another mapping (%s)'):format(name, lhs, owner), {
+        'Leave it if that one hands on what it has no use for, as blink.cmp and nvim-cmp do.',
         'Call setup after the plugin that maps it, or choose another key: setup({ keys = … }).',
         "Or let that mapping ask first: require('inkling').accept() is true when it accepted.",
       })
