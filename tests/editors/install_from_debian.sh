@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A private Helix, or Emacs with lsp-mode, for the tests, unpacked from a newer Debian suite: the system
-# is not touched.
-# usage: install_from_debian.sh helix|emacs DEST   -> DEST/bin/hx or DEST/bin/emacs
-# (Helix 10 s, 40 MB; Emacs 25 s, 360 MB; nothing to do when it is there)
+# A private Neovim, Helix, or Emacs with lsp-mode, for the tests, unpacked from a newer Debian suite: the
+# system is not touched.
+# usage: install_from_debian.sh neovim|helix|emacs DEST   -> DEST/bin/nvim, DEST/bin/hx or DEST/bin/emacs
+# (Neovim and Helix 10 s, 60 MB; Emacs 25 s, 360 MB; nothing to do when it is there)
 set -euo pipefail
 editor=$1
 dest=$(mkdir -p "$2" && cd "$2" && pwd)
@@ -10,9 +10,10 @@ suite=${SUITE:-forky}
 work=$dest/apt
 root=$dest/root
 case $editor in
-  helix) package=hx program=hx others=() ;;
-  emacs) package=emacs-nox program=emacs others=(elpa-lsp-mode) ;;
-  *) echo "usage: $0 helix|emacs DEST" >&2 && exit 2 ;;
+  neovim) program=nvim packages=(neovim) file=nvim ;;
+  helix) program=hx packages=(hx) file=hx ;;
+  emacs) program=emacs packages=(emacs-nox elpa-lsp-mode) file=emacs-nox ;;
+  *) echo "usage: $0 neovim|helix|emacs DEST" >&2 && exit 2 ;;
 esac
 [ -x "$dest/bin/$program" ] && "$dest/bin/$program" --version >/dev/null && exit 0
 
@@ -30,37 +31,35 @@ options=(
   -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o Acquire::Retries=3
 )
 apt-get "${options[@]}" -qq update
-apt-get "${options[@]}" -qq -y --no-install-recommends --download-only install "$package" "${others[@]}"
+apt-get "${options[@]}" -qq -y --no-install-recommends --download-only install "${packages[@]}"
 for archive in "$work"/archives/*.deb; do
   dpkg-deb -x "$archive" "$root"
 done
 
 # The suite's libc is newer than the system's: its loader and library path are written into the
-# program. What the editor starts, such as the server, keeps to the system's.
+# program. (Called through its loader Neovim would take the loader for itself and not find its runtime
+# files.) What the editor starts, such as the server, keeps to the system's.
 if ! command -v patchelf >/dev/null; then
   apt-get -qq update
   apt-get install -qq -y --no-install-recommends patchelf
 fi
 libraries=$root/usr/lib/x86_64-linux-gnu
-binary=$(readlink -f "$root/usr/bin/$package")
+binary=$(readlink -f "$root/usr/bin/$file")
 patchelf --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$libraries" "$binary"
 
-# Both look for their files where the package would have put them.
-if [ "$editor" = helix ]; then
-  {
-    echo '#!/bin/sh'
-    echo "export HELIX_RUNTIME='$(dirname "$binary")/runtime'"
-    echo "exec '$binary' \"\$@\""
-  } >"$dest/bin/hx"
-else
-  dump=$(echo "$root"/usr/libexec/emacs/*/*/*.pdmp)
-  shared=$(echo "$root"/usr/share/emacs/[0-9]*)
-  {
-    echo '#!/bin/sh'
-    echo "export EMACSLOADPATH='$shared/lisp' EMACSDATA='$shared/etc' EMACSPATH='$(dirname "$dump")'"
-    echo "exec '$binary' --dump-file='$dump' \"\$@\""
-  } >"$dest/bin/emacs"
-fi
+# Helix and Emacs look for their files where the package would have put them.
+variables=
+arguments=
+case $editor in
+  helix) variables="HELIX_RUNTIME='$(dirname "$binary")/runtime'" ;;
+  emacs)
+    dump=$(echo "$root"/usr/libexec/emacs/*/*/*.pdmp)
+    shared=$(echo "$root"/usr/share/emacs/[0-9]*)
+    variables="EMACSLOADPATH='$shared/lisp' EMACSDATA='$shared/etc' EMACSPATH='$(dirname "$dump")'"
+    arguments="--dump-file='$dump'"
+    ;;
+esac
+printf '#!/bin/sh\nexec env %s %s %s "$@"\n' "$variables" "'$binary'" "$arguments" >"$dest/bin/$program"
 chmod +x "$dest/bin/$program"
 rm -rf "$work"
 "$dest/bin/$program" --version | head -n 1

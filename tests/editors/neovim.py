@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 PLUGIN = ROOT / "editors" / "neovim"
 CACHE = ROOT / ".cache"
 MIN_VERSION = (0, 12)
@@ -104,23 +105,27 @@ def find_neovim() -> Path:
         numbers = version.stdout.split("\n", 1)[0].removeprefix("NVIM v").split(".")
         if tuple(map(int, numbers[:2])) >= MIN_VERSION:
             return Path(on_path)
-    return _install(CACHE / "neovim")
+    return installed_from_debian("neovim", "nvim")
 
 
 def find_oldest_neovim() -> Path:
     """The oldest Neovim that the plugin supports, installed on first use."""
-    return _install(CACHE / "neovim-0.11", "0.11")
-
-
-def _install(folder: Path, *arguments: str) -> Path:
-    installer = Path(__file__).with_name("install_neovim.sh")
+    place = CACHE / "neovim-0.11"
     subprocess.run(
-        [str(installer), str(folder), *arguments],
+        [HERE / "install_oldest_neovim.sh", place],
         check=True,
         stdout=sys.stderr,
         env={**os.environ, "PYTHON": sys.executable},
     )
-    return folder / "bin" / "nvim"
+    return place / "bin" / "nvim"
+
+
+def installed_from_debian(editor: str, program: str) -> Path:
+    """A private editor out of a newer Debian suite, installed on first use."""
+    place = CACHE / editor
+    installer = HERE / "install_from_debian.sh"
+    subprocess.run([installer, editor, place], check=True, stdout=sys.stderr)
+    return place / "bin" / program
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -158,7 +163,7 @@ def write_init(
 
 
 class Neovim:
-    """One headless Neovim with one file open."""
+    """One headless Neovim with one file open, closed at the end of its `with`."""
 
     def __init__(
         self,
@@ -202,6 +207,12 @@ class Neovim:
         except BaseException:
             self.close()
             raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def send(self, keys: str) -> None:
         """Type `keys` (Neovim's notation: `<Tab>`, `<Esc>`), all at once."""

@@ -1,42 +1,22 @@
 """The whole way in a real Neovim, with the real server, the real engine and the demo model."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import Neovim, find_neovim, find_oldest_neovim
-from tests.processes import stop_engine
+from tests.editors.neovim import Neovim
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
 START = "import os\n\n\ndef file_size(path):\n"
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets allow about 100 bytes), its engine ended afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    stop_engine(path / "runtime")
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(params=["0.12", "0.11"])
-def program(request: pytest.FixtureRequest) -> Path:
-    """Each Neovim that is supported."""
-    return find_neovim() if request.param == "0.12" else find_oldest_neovim()
-
-
 def test_ghost_text_appears_tab_accepts_it_and_one_undo_takes_it_back(
-    folder: Path, program: Path
+    shared_folder: Path, each_neovim: Path
 ) -> None:
-    file = folder / "sizes.py"
+    file = shared_folder / "sizes.py"
     file.write_text(START)
-    neovim = Neovim(file, folder, program=program)
-    try:
+    with Neovim(file, shared_folder, program=each_neovim) as neovim:
         neovim.send("Goreturn os.path.")  # Neovim indents by itself
         ghost = neovim.wait_for_ghost()
         neovim.send("<Tab>")
@@ -49,17 +29,14 @@ def test_ghost_text_appears_tab_accepts_it_and_one_undo_takes_it_back(
         neovim.send("u")
         neovim.wait_until(lambda: neovim.lines()[-1] == "    return os.path.", "the undone text")
         assert neovim.notices() == []
-    finally:
-        neovim.close()
 
 
 def test_typing_through_never_blinks_and_accepting_doubles_nothing(
-    folder: Path, program: Path
+    shared_folder: Path, each_neovim: Path
 ) -> None:
-    file = folder / "é🎉.py"
+    file = shared_folder / "é🎉.py"
     file.write_text(f"# é🎉\n{START}")
-    neovim = Neovim(file, folder, program=program)
-    try:
+    with Neovim(file, shared_folder, program=each_neovim) as neovim:
         neovim.send("Goreturn os.path.")
         ghost = neovim.wait_for_ghost()
         neovim.watch()
@@ -68,17 +45,14 @@ def test_typing_through_never_blinks_and_accepting_doubles_nothing(
         neovim.send(ghost[5:7] + "<Tab>")
         wanted = f"    return os.path.{ghost}".split("\n")
         neovim.wait_until(lambda: neovim.lines()[-len(wanted) :] == wanted, "the accepted text")
-    finally:
-        neovim.close()
 
 
 def test_word_by_word_is_the_same_text_and_the_rest_never_blinks(
-    folder: Path, program: Path
+    shared_folder: Path, each_neovim: Path
 ) -> None:
-    file = folder / "words.py"
+    file = shared_folder / "words.py"
     file.write_text(START)
-    neovim = Neovim(file, folder, program=program)
-    try:
+    with Neovim(file, shared_folder, program=each_neovim) as neovim:
         neovim.send("Goreturn os.path.")
         ghost = rest = neovim.wait_for_ghost()
         neovim.watch()
@@ -93,15 +67,12 @@ def test_word_by_word_is_the_same_text_and_the_rest_never_blinks(
                 neovim.wait_for(rest)
                 assert "" not in neovim.frames()
         assert "\n".join(neovim.lines()) == f"{START}    return os.path.{ghost}"
-    finally:
-        neovim.close()
 
 
-def test_a_block_goes_in_line_by_line(folder: Path, program: Path) -> None:
-    file = folder / "blocks.py"
+def test_a_block_goes_in_line_by_line(shared_folder: Path, each_neovim: Path) -> None:
+    file = shared_folder / "blocks.py"
     file.write_text("")
-    neovim = Neovim(file, folder, program=program)
-    try:
+    with Neovim(file, shared_folder, program=each_neovim) as neovim:
         neovim.send("idef read_lines(path):")
         neovim.send("<CR>")
         ghost = neovim.wait_for_ghost()
@@ -112,5 +83,3 @@ def test_a_block_goes_in_line_by_line(folder: Path, program: Path) -> None:
         neovim.send("<Tab>")
         wanted = f"def read_lines(path):\n    {ghost}"
         neovim.wait_until(lambda: "\n".join(neovim.lines()) == wanted, "the block")
-    finally:
-        neovim.close()

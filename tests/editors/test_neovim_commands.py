@@ -1,9 +1,7 @@
 """`:Inkling`, its pages and previews, and `:checkhealth inkling`."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,22 +14,12 @@ FUNCTION = 'def add(a, b):\n    """Add two numbers."""\n    return a + b\n'
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """The server of the test's editor."""
-    folder = Path(tempfile.mkdtemp(prefix="ink-"))
-    with ScriptedServer(folder) as scripted:
-        yield scripted
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
 def neovim(server: ScriptedServer) -> Iterator[Neovim]:
     """An editor with a commented Python file."""
     file = server.folder / "a.py"
     file.write_text("import os\n# add two numbers\n")
-    editor = Neovim(file, server.folder, command=server.command)
-    yield editor
-    editor.close()
+    with Neovim(file, server.folder, command=server.command) as editor:
+        yield editor
 
 
 def floats(neovim: Neovim) -> list[str]:

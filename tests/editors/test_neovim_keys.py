@@ -1,8 +1,5 @@
 """Keys: what they do while ghost text is shown, and that they stay what they were while it is not."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,28 +10,10 @@ from tests.editors.neovim_server import COMPLETION, ScriptedServer
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path: sockets allow about 100 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[ScriptedServer]:
-    """The server of the test's editor."""
-    with ScriptedServer(folder) as scripted:
-        yield scripted
-
-
 def test_tab_is_a_tab_where_nothing_is_shown(folder: Path, server: ScriptedServer) -> None:
-    neovim = Neovim(folder / "a.js", folder, command=server.command)
-    try:
+    with Neovim(folder / "a.js", folder, command=server.command) as neovim:
         neovim.send("ix<Tab>y<Esc>")
         neovim.wait_until(lambda: neovim.lines() == ["x\ty"], "the typed tab")
-    finally:
-        neovim.close()
 
 
 def test_tab_keeps_the_mapping_it_had(folder: Path, server: ScriptedServer) -> None:
@@ -42,8 +21,7 @@ def test_tab_keeps_the_mapping_it_had(folder: Path, server: ScriptedServer) -> N
         "vim.keymap.set('i', '<Tab>', function() return '[tab]' end, { expr = true })\n"
         "vim.keymap.set('i', '<M-Right>', '[word]')"
     )
-    neovim = Neovim(folder / "a.js", folder, command=server.command, before=before)
-    try:
+    with Neovim(folder / "a.js", folder, command=server.command, before=before) as neovim:
         neovim.run("require('inkling').setup(require('inkling.options').current)")  # a second time
         neovim.send("i<Tab><M-Right>")
         neovim.wait_until(lambda: neovim.lines() == ["[tab][word]"], "both mappings")
@@ -51,8 +29,6 @@ def test_tab_keeps_the_mapping_it_had(folder: Path, server: ScriptedServer) -> N
         neovim.wait_for("foo")
         neovim.send("<Tab>")
         neovim.wait_until(lambda: neovim.lines() == ["[tab][word]foo"], "the accepted text")
-    finally:
-        neovim.close()
 
 
 def test_tab_indents_where_the_text_begins_with_indentation(
@@ -60,8 +36,7 @@ def test_tab_indents_where_the_text_begins_with_indentation(
 ) -> None:
     file = folder / "a.py"
     file.write_text("if x:\n\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send("ji")
         server.answer(server.newest(1, 0), "    foo()")
         neovim.wait_for("    foo()")
@@ -70,13 +45,10 @@ def test_tab_indents_where_the_text_begins_with_indentation(
         assert neovim.lines() == ["if x:", "    "]
         neovim.send("<Tab>")
         neovim.wait_until(lambda: neovim.lines() == ["if x:", "    foo()"], "the accepted text")
-    finally:
-        neovim.close()
 
 
 def test_tab_jumps_in_a_snippet(folder: Path, server: ScriptedServer) -> None:
-    neovim = Neovim(folder / "a.py", folder, command=server.command)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command) as neovim:
         neovim.send("i")
         neovim.run("vim.snippet.expand('f($1, $2)$0')")
         neovim.send("a")
@@ -84,14 +56,11 @@ def test_tab_jumps_in_a_snippet(folder: Path, server: ScriptedServer) -> None:
         neovim.wait_for("bc")
         neovim.send("<Tab>b<Tab>")
         neovim.wait_until(lambda: neovim.lines() == ["f(a, b)"], "the snippet filled in")
-    finally:
-        neovim.close()
 
 
 def test_keys_can_be_others_or_none(folder: Path, server: ScriptedServer) -> None:
     options = "keys = { accept = '<C-y>', dismiss = false }"
-    neovim = Neovim(folder / "a.py", folder, command=server.command, options=options)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command, options=options) as neovim:
         neovim.send("ix")
         server.answer(server.newest(0, 1), "foo")
         neovim.wait_for("foo")
@@ -99,13 +68,10 @@ def test_keys_can_be_others_or_none(folder: Path, server: ScriptedServer) -> Non
         assert neovim.lua("vim.fn.maparg('<C-]>', 'i')") == ""
         neovim.send("<C-y>")
         neovim.wait_until(lambda: neovim.lines() == ["xfoo"], "the accepted text")
-    finally:
-        neovim.close()
 
 
 def test_a_key_asks_by_hand(folder: Path, server: ScriptedServer) -> None:
-    neovim = Neovim(folder / "a.py", folder, command=server.command)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command) as neovim:
         neovim.send("i")
         server.newest(0, 0)
         neovim.send("<M-\\>")
@@ -113,15 +79,12 @@ def test_a_key_asks_by_hand(folder: Path, server: ScriptedServer) -> None:
         assert request["params"]["context"] == {"triggerKind": 1}
         server.answer(request, "foo", "bar")
         neovim.wait_for("foo")
-    finally:
-        neovim.close()
 
 
 def test_ghost_text_hides_behind_a_menu_and_comes_back(
     folder: Path, server: ScriptedServer
 ) -> None:
-    neovim = Neovim(folder / "a.py", folder, command=server.command)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command) as neovim:
         neovim.send("ifoobar foobaz fo")
         server.answer(server.newest(0, 16), "o = 1")
         neovim.wait_for("o = 1")
@@ -131,14 +94,11 @@ def test_ghost_text_hides_behind_a_menu_and_comes_back(
         neovim.send("<C-e>")
         server.answer(server.newest(0, 16), "o = 1")
         neovim.wait_for("o = 1")
-    finally:
-        neovim.close()
 
 
 def test_ghost_text_can_stay_beside_a_menu(folder: Path, server: ScriptedServer) -> None:
     options = "hide_when = function() return _G.is_open end"
-    neovim = Neovim(folder / "a.py", folder, command=server.command, options=options)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command, options=options) as neovim:
         neovim.send("ifoobar foobaz fo")
         server.answer(server.newest(0, 16), "o = 1")
         neovim.wait_for("o = 1")
@@ -152,13 +112,10 @@ def test_ghost_text_can_stay_beside_a_menu(folder: Path, server: ScriptedServer)
         assert neovim.lua("require('inkling').is_visible()") is False
         neovim.run("_G.is_open = false; require('inkling').refresh()")
         assert neovim.ghost() == "o = 1"
-    finally:
-        neovim.close()
 
 
 def test_a_wrong_option_is_one_clear_error(folder: Path, server: ScriptedServer) -> None:
-    neovim = Neovim(folder / "a.py", folder, command=server.command)
-    try:
+    with Neovim(folder / "a.py", folder, command=server.command) as neovim:
         tried = neovim.lua(
             "{ pcall(require('inkling').setup, { keys = { acept = 'x' } }),"
             " select(2, pcall(require('inkling').setup, { key = 'x' })) }"
@@ -168,5 +125,3 @@ def test_a_wrong_option_is_one_clear_error(folder: Path, server: ScriptedServer)
             neovim.lua("select(2, pcall(require('inkling').setup, { keys = { acept = 'x' } }))")
         )
         assert "inkling-options" in tried[1]
-    finally:
-        neovim.close()

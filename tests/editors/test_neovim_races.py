@@ -1,29 +1,23 @@
 """Answers that come late, in parts, twice or never: a scripted server says them, a real Neovim shows."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import Neovim, find_neovim, find_oldest_neovim
+from tests.editors.neovim import Neovim
 from tests.editors.neovim_server import COMPLETION, ScriptedServer
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(120)]
 Pair = tuple[Neovim, ScriptedServer]
 
 
-@pytest.fixture(params=["0.12", "0.11"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+@pytest.fixture
+def pair(folder: Path, server: ScriptedServer, each_neovim: Path) -> Iterator[Pair]:
     """An editor with an empty Python file, and its server."""
-    folder = Path(tempfile.mkdtemp(prefix="ink-"))
-    program = find_neovim() if request.param == "0.12" else find_oldest_neovim()
-    with ScriptedServer(folder) as server:
-        neovim = Neovim(folder / "a.py", folder, program=program, command=server.command)
+    file = folder / "a.py"
+    with Neovim(file, folder, program=each_neovim, command=server.command) as neovim:
         yield neovim, server
-        neovim.close()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_one_key_makes_one_request_which_knows_the_text(pair: Pair) -> None:

@@ -1,14 +1,10 @@
 """What `:Inkling` shows and inserts, from the real server and the demo model."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.editors.neovim import Neovim
-from tests.processes import stop_engine
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
@@ -17,19 +13,10 @@ START = f'import os\n\nTOKEN = "{TOKEN}"\n\n\ndef file_size(path):\n'
 DESCRIBED = 'import os\n\n\ndef file_size(path):\n    """Size of a file in bytes."""\n    ...\n'
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    stop_engine(path / "runtime")
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def test_the_pages_tell_what_was_sent_and_what_was_accepted(folder: Path) -> None:
-    file = folder / "sizes.py"
+def test_the_pages_tell_what_was_sent_and_what_was_accepted(shared_folder: Path) -> None:
+    file = shared_folder / "sizes.py"
     file.write_text(START)
-    neovim = Neovim(file, folder)
-    try:
+    with Neovim(file, shared_folder) as neovim:
         neovim.send("Goreturn os.path.")
         neovim.wait_for_ghost()
         neovim.send("<Tab><Esc>:Inkling trace<CR>")
@@ -48,15 +35,12 @@ def test_the_pages_tell_what_was_sent_and_what_was_accepted(folder: Path) -> Non
         neovim.wait_until(is_counted, "a row of Python")
         (row,) = (line for line in neovim.lines() if line.startswith("| python | "))
         assert " | 1 (" in row
-    finally:
-        neovim.close()
 
 
-def test_a_function_is_written_shown_inserted_and_undone(folder: Path) -> None:
-    file = folder / "described.py"
+def test_a_function_is_written_shown_inserted_and_undone(shared_folder: Path) -> None:
+    file = shared_folder / "described.py"
     file.write_text(DESCRIBED)
-    neovim = Neovim(file, folder)
-    try:
+    with Neovim(file, shared_folder) as neovim:
         neovim.send("G:Inkling function<CR>")
         window = "vim.api.nvim_win_get_config(0).relative"
         neovim.wait_until(lambda: neovim.lua(window) != "", "the preview")
@@ -68,5 +52,3 @@ def test_a_function_is_written_shown_inserted_and_undone(folder: Path) -> None:
         assert neovim.lines()[5:] == preview
         neovim.send("u")
         neovim.wait_until(lambda: neovim.lines() == DESCRIBED.splitlines(), "the undone function")
-    finally:
-        neovim.close()

@@ -1,32 +1,20 @@
 """Server and engine that end, come back, or have a reason to be silent."""
 
 import os
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.editors.neovim import Neovim
-from tests.processes import engine_pid, stop_engine
+from tests.processes import engine_pid
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
 STUB = {"engine": {"model": "stub"}}
 TEXT = "stub_value = compute(1, 2)"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets allow about 100 bytes), its engine ended afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    stop_engine(path / "runtime")
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def status(neovim: Neovim) -> dict[str, Any]:
@@ -37,12 +25,11 @@ def status(neovim: Neovim) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_killed_engine_comes_back_with_the_next_keys(folder: Path) -> None:
-    neovim = Neovim(folder / "killed.py", folder, STUB)
-    try:
+def test_a_killed_engine_comes_back_with_the_next_keys(shared_folder: Path) -> None:
+    with Neovim(shared_folder / "killed.py", shared_folder, STUB) as neovim:
         neovim.send("i")
         assert neovim.wait_for_ghost() == TEXT
-        pid = engine_pid(folder / "runtime")
+        pid = engine_pid(shared_folder / "runtime")
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         neovim.send("<Esc>ox = 1<CR>")
@@ -53,15 +40,12 @@ def test_a_killed_engine_comes_back_with_the_next_keys(folder: Path) -> None:
             return neovim.ghost() == TEXT
 
         neovim.wait_until(is_back, "ghost text of a new engine")
-        assert engine_pid(folder / "runtime") not in (None, pid)
+        assert engine_pid(shared_folder / "runtime") not in (None, pid)
         assert neovim.notices() == []
-    finally:
-        neovim.close()
 
 
-def test_a_killed_server_is_one_sentence_and_restart_starts_it(folder: Path) -> None:
-    neovim = Neovim(folder / "restarted.py", folder, STUB)
-    try:
+def test_a_killed_server_is_one_sentence_and_restart_starts_it(shared_folder: Path) -> None:
+    with Neovim(shared_folder / "restarted.py", shared_folder, STUB) as neovim:
         neovim.send("i")
         neovim.wait_for(TEXT)
         process = "vim.fn.system({'pgrep', '-P', tostring(vim.uv.os_getpid())})"
@@ -83,8 +67,6 @@ def test_a_killed_server_is_one_sentence_and_restart_starts_it(folder: Path) -> 
         assert neovim.lua("is_ready()") is True
         assert len(neovim.notices()) == 1
         assert "E5108" not in neovim.messages()
-    finally:
-        neovim.close()
 
 
 @pytest.mark.parametrize(
@@ -96,24 +78,21 @@ def test_a_killed_server_is_one_sentence_and_restart_starts_it(folder: Path) -> 
     ],
 )
 def test_a_silence_has_its_reason_in_the_statusline(
-    folder: Path, name: str, settings: dict[str, Any], reason: str
+    shared_folder: Path, name: str, settings: dict[str, Any], reason: str
 ) -> None:
+    file = shared_folder / name
     options = "filetypes = '*'"
-    neovim = Neovim(folder / name, folder, {**STUB, **settings}, options=options)
-    try:
+    with Neovim(file, shared_folder, {**STUB, **settings}, options=options) as neovim:
         neovim.send("ix = ")
         statusline = "require('inkling').statusline()"
         neovim.wait_until(lambda: neovim.lua(statusline) == f"Inkling: {reason}", "the reason")
         assert neovim.ghost() == ""
         assert status(neovim)["reason"] == reason
-    finally:
-        neovim.close()
 
 
-def test_disable_pause_and_enable(folder: Path) -> None:
-    neovim = Neovim(folder / "paused.py", folder, STUB)
+def test_disable_pause_and_enable(shared_folder: Path) -> None:
     statusline = "require('inkling').statusline()"
-    try:
+    with Neovim(shared_folder / "paused.py", shared_folder, STUB) as neovim:
         neovim.send("i")
         neovim.wait_for(TEXT)
         assert "stub" in str(neovim.lua(statusline))
@@ -130,18 +109,13 @@ def test_disable_pause_and_enable(folder: Path) -> None:
         neovim.wait_until(lambda: "stub" in str(neovim.lua(statusline)), "the end of the pause")
         neovim.send("<Esc>S")
         neovim.wait_for(TEXT)
-    finally:
-        neovim.close()
 
 
-def test_a_program_that_is_not_there_is_one_sentence(folder: Path) -> None:
-    file = folder / "missing.py"
-    neovim = Neovim(file, folder, command=["no-such-program", "lsp"], wait=False)
-    try:
+def test_a_program_that_is_not_there_is_one_sentence(shared_folder: Path) -> None:
+    file = shared_folder / "missing.py"
+    with Neovim(file, shared_folder, command=["no-such-program", "lsp"], wait=False) as neovim:
         neovim.send("ix = <Tab>1<Esc>")
         neovim.wait_until(lambda: neovim.lines() != [""], "the typed text")
         (notice,) = neovim.notices()
         assert notice.startswith("Inkling: `no-such-program` is not on PATH: install it with ")
         assert neovim.messages() == ""
-    finally:
-        neovim.close()

@@ -5,9 +5,8 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.editors.neovim import CACHE, environment, find_neovim, write_init
-from tests.processes import stop_engine
 
 pytestmark = [
     pytest.mark.editor,
@@ -27,15 +25,6 @@ WIDTH, HEIGHT = 70, 12
 # Colours by which ghost text can be told from text that is there.
 LOOK = "vim.api.nvim_set_hl(0, 'InklingGhost', { ctermfg = 8, italic = true, cterm = { italic = true } })"
 GREY = re.compile(r"\x1b\[[\d;]*90m([^\x1b]*)")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets allow about 100 bytes) and no engine left behind."""
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    stop_engine(path / "runtime")
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def test_ghost_text_is_drawn_grey_and_accepted_in_a_terminal(folder: Path) -> None:

@@ -1,8 +1,5 @@
 """Texts that are hard to count or draw, and documents that change their place."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +10,6 @@ from tests.editors.neovim_server import ScriptedServer
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path: sockets allow about 100 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="ink-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[ScriptedServer]:
-    """The server of the test's editor."""
-    with ScriptedServer(folder) as scripted:
-        yield scripted
-
-
 @pytest.mark.parametrize(("encoding", "column"), [("utf-8", 8), ("utf-16", 5), ("utf-32", 4)])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_positions_beyond_ascii_in_every_encoding(
@@ -36,8 +18,7 @@ def test_positions_beyond_ascii_in_every_encoding(
     server.capabilities["positionEncoding"] = encoding
     file = folder / "a.py"
     file.write_bytes(f"one{line_end}\té🎉ü{line_end}three{line_end}".encode())
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send("jA<BS>")
         neovim.send("x")
         server.answer(server.newest(1, column), "é🎉\n\tzü")
@@ -50,8 +31,6 @@ def test_positions_beyond_ascii_in_every_encoding(
         neovim.send("<Esc>:w<CR>")
         saved = "".join(line + line_end for line in wanted).encode()
         neovim.wait_until(lambda: file.read_bytes() == saved, "the saved file")
-    finally:
-        neovim.close()
 
 
 def test_a_block_before_a_bracket_shows_it_where_it_will_be(
@@ -59,8 +38,7 @@ def test_a_block_before_a_bracket_shows_it_where_it_will_be(
 ) -> None:
     file = folder / "a.py"
     file.write_text("f()\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send("f)i")
         server.answer(server.newest(0, 2), "\n    a,\n")
         neovim.wait_for("\n    a,\n")
@@ -74,15 +52,12 @@ def test_a_block_before_a_bracket_shows_it_where_it_will_be(
         assert rows == ["f( ", ")  "]
         neovim.send("<Tab>")
         neovim.wait_until(lambda: neovim.lines() == ["f(", "    a,", ")"], "the accepted text")
-    finally:
-        neovim.close()
 
 
 def test_two_windows_of_one_buffer(folder: Path, server: ScriptedServer) -> None:
     file = folder / "a.py"
     file.write_text("one\ntwo\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send(":vsplit<CR>A")
         server.answer(server.newest(0, 3), " more")
         neovim.wait_for(" more")
@@ -93,8 +68,6 @@ def test_two_windows_of_one_buffer(folder: Path, server: ScriptedServer) -> None
         neovim.wait_for(" else")
         neovim.send("<Tab>")
         neovim.wait_until(lambda: neovim.lines() == ["one", "two else"], "the accepted text")
-    finally:
-        neovim.close()
 
 
 @pytest.mark.parametrize("command", ["saveas b.py", "file b.py"])
@@ -103,8 +76,7 @@ def test_a_renamed_file_is_another_document(
 ) -> None:
     file = folder / "a.py"
     file.write_text("one\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         server.next("textDocument/didOpen")
         neovim.send(f"Ax<Esc>:{command}<CR>A")
         assert server.next("textDocument/didClose")["params"]["textDocument"]["uri"].endswith(
@@ -119,34 +91,26 @@ def test_a_renamed_file_is_another_document(
         neovim.wait_for(" more")
         opens = server.passed_over("textDocument/didOpen")
         assert len(opens) == 2
-    finally:
-        neovim.close()
 
 
 def test_a_refused_name_keeps_the_document(folder: Path, server: ScriptedServer) -> None:
     file = folder / "a.py"
     file.write_text("one\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send(":split other.py<CR><C-w>w:silent! file other.py<CR>A")
         request = server.newest(0, 3)
         assert request["params"]["textDocument"]["uri"].endswith("a.py")
         server.answer(request, " more")
         neovim.wait_for(" more")
-    finally:
-        neovim.close()
 
 
 def test_a_closed_and_reopened_file(folder: Path, server: ScriptedServer) -> None:
     file = folder / "a.py"
     file.write_text("one\n")
-    neovim = Neovim(file, folder, command=server.command)
-    try:
+    with Neovim(file, folder, command=server.command) as neovim:
         neovim.send("A")
         server.answer(server.newest(0, 3), " more")
         neovim.wait_for(" more")
         neovim.send("<Esc>:enew | bwipeout 1<CR>:edit a.py<CR>A")
         server.answer(server.newest(0, 3), " else")
         neovim.wait_for(" else")
-    finally:
-        neovim.close()

@@ -3,25 +3,19 @@
 import ast
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import environment, find_neovim
+from tests.editors.neovim import environment, find_neovim, installed_from_debian
 from tests.editors.terminal import Terminal
-from tests.processes import stop_engine
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
 DOCS = ROOT / "docs" / "editors.md"
-INSTALLER = Path(__file__).with_name("install_from_debian.sh")
 
 # Nothing beside the file, and no compiler: a private Emacs has none that runs.
 EMACS = """
@@ -39,15 +33,12 @@ Open = Callable[..., Terminal]
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets allow about 100 bytes) and no engine left behind."""
-    path = Path(tempfile.mkdtemp(prefix="oe-"))
-    (path / ".git").mkdir()
-    (path / "bin").mkdir()
-    (path / "bin/inkling").symlink_to(Path(sys.executable).with_name("inkling"))
-    yield path
-    stop_engine(path / "runtime")
-    shutil.rmtree(path, ignore_errors=True)
+def folder(folder: Path) -> Path:
+    """A repository with `inkling` beside it."""
+    (folder / ".git").mkdir()
+    (folder / "bin").mkdir()
+    (folder / "bin/inkling").symlink_to(Path(sys.executable).with_name("inkling"))
+    return folder
 
 
 @pytest.fixture
@@ -77,13 +68,6 @@ def documented(heading: str, language: str) -> str:
     return found[1]
 
 
-def installed(editor: str, program: str) -> Path:
-    """A private editor, installed on first use."""
-    place = CACHE / editor
-    subprocess.run([INSTALLER, editor, place], check=True, stdout=sys.stderr)
-    return place / "bin" / program
-
-
 def write(file: Path, text: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -110,7 +94,7 @@ def saved(terminal: Terminal, file: Path, text: str) -> None:
 def test_helix_offers_the_text_in_its_menu(folder: Path, open_in: Open) -> None:
     write(folder / "config/helix/languages.toml", documented("Helix", "toml"))
     file = write(folder / "a.py", "x = 1\n")
-    helix = open_in(installed("helix", "hx"), file)
+    helix = open_in(installed_from_debian("helix", "hx"), file)
     helix.wait_for("NOR")
     helix.press("o")
     type_until(helix, "y = ", " compute(1, 2) text")  # at a trigger character
@@ -132,7 +116,7 @@ def test_helix_inserts_several_lines_of_the_demo_model_as_they_are(
     write(folder / "config/helix/languages.toml", documented("Helix", "toml"))
     start = "def add(first, second):\n    return first + second\n\n\ndef sub(first, second):\n"
     file = write(folder / "a.py", f"{start}\n")
-    helix = open_in(installed("helix", "hx"), file, model="")
+    helix = open_in(installed_from_debian("helix", "hx"), file, model="")
     helix.wait_for("NOR")
     helix.press("g", "e", "i")
     type_until(helix, "    ", " text")
@@ -152,7 +136,7 @@ def test_helix_inserts_several_lines_of_the_demo_model_as_they_are(
 def test_eglot_previews_the_text_and_asks_by_hand(folder: Path, open_in: Open) -> None:
     init = write(folder / "init.el", EMACS + documented("Emacs with eglot", "elisp"))
     file = write(folder / "a.py", "x = 1\n")
-    emacs = open_in(installed("emacs", "emacs"), "-nw", "-Q", "-l", init, file)
+    emacs = open_in(installed_from_debian("emacs", "emacs"), "-nw", "-Q", "-l", init, file)
     emacs.wait_for("[eglot:")
     emacs.press("M->")
     emacs.type("y = ")
@@ -169,7 +153,7 @@ def test_eglot_previews_the_text_and_asks_by_hand(folder: Path, open_in: Open) -
 
 
 def test_lsp_mode_shows_ghost_text(folder: Path, open_in: Open) -> None:
-    program = installed("emacs", "emacs")
+    program = installed_from_debian("emacs", "emacs")
     packages = program.parents[1] / "root/usr/share/emacs/site-lisp/elpa-src"
     settings = LSP_MODE.format(packages=packages) + documented("Emacs with lsp-mode", "elisp")
     init = write(folder / "init.el", EMACS + settings)

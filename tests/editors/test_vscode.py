@@ -2,17 +2,13 @@
 
 import itertools
 import os
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.editors.vscode import Workbench
-from tests.processes import engine_pid, stop_engine
+from tests.processes import engine_pid
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
@@ -20,28 +16,6 @@ START = "import os\n\n\ndef file_size(path):\n    "
 LINE = "return os.path."
 BLOCK = "class User:\n    def __init__(self, name, email, age):"
 INDENT = "\n        "
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Workbench]:
-    """One workbench for the module: it takes seconds to start."""
-    folder = Path(tempfile.mkdtemp(prefix="ink-"))
-    workbench = Workbench(folder)
-    yield workbench
-    workbench.keep_logs("test_vscode")
-    workbench.close()
-    stop_engine(folder / "runtime")
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def workbench(shared: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The workbench with no editor open; a picture of how a test left it stays behind."""
-    yield shared
-    shared.picture(request.node.name.replace(" ", "_"))
-    shared.close_editors()
-    shared.remove_files()
-    assert shared.take_toasts() == []
 
 
 def test_ghost_text_appears_tab_accepts_it_and_the_file_is_right(workbench: Workbench) -> None:

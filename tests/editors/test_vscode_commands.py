@@ -1,46 +1,17 @@
 """Inkling's status, menu, commands and settings in a real VS Code."""
 
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.editors.vscode import Workbench
-from tests.processes import stop_engine
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
 START = "import os\n\n\ndef file_size(path):\n    "
 LINE = "return os.path."
 DESCRIBED = 'import os\n\n\ndef file_size(path):\n    """Size of a file in bytes."""\n    ...'
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Workbench]:
-    """One workbench for the module: it takes seconds to start."""
-    folder = Path(tempfile.mkdtemp(prefix="ink-"))
-    workbench = Workbench(folder)
-    yield workbench
-    workbench.keep_logs("test_vscode_commands")
-    workbench.close()
-    stop_engine(folder / "runtime")
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def workbench(shared: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The workbench with no editor open; a picture of how a test left it stays behind."""
-    # Where it rests on the status bar, what hovers there would cover the buttons of messages.
-    shared.page.mouse.move(0, 0)
-    yield shared
-    shared.picture(request.node.name)
-    shared.close_editors()
-    shared.remove_files()
-    assert shared.take_toasts() == []
 
 
 def test_the_status_bar_names_the_model_and_where_it_runs(workbench: Workbench) -> None:

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from tests.editors.vscode import packaged, run_npm
+from tests.editors.code_server import packaged, run_npm
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 

@@ -1,57 +1,23 @@
 """A real VS Code workbench under remote control, for tests, benchmarks and pictures.
 
-code-server is the workbench and its extension host; Chromium shows it; Playwright types.
+code-server serves it; Chromium shows it; Playwright types.
 """
 
-import contextlib
-import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import psutil
-import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from tests.editors.neovim import environment
+from tests.editors.code_server import ROOT, CodeServer
 
-ROOT = Path(__file__).resolve().parents[2]
-EXTENSION = ROOT / "editors" / "vscode"
-CACHE = ROOT / ".cache" / "vscode"
 PICTURES = ROOT / ".cache" / "editor-pictures"
 
-# What would move, ask or look things up by itself is off; completion is as it comes.
-SETTINGS: dict[str, Any] = {
-    "security.workspace.trust.enabled": False,
-    "workbench.startupEditor": "none",
-    "workbench.tips.enabled": False,
-    "workbench.colorTheme": "Default Dark Modern",
-    "telemetry.telemetryLevel": "off",
-    "update.mode": "none",
-    "extensions.autoUpdate": "off",
-    "extensions.autoCheckUpdates": False,
-    "extensions.ignoreRecommendations": True,
-    "chat.disableAIFeatures": True,
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.suggestOnTriggerCharacters": False,
-    "editor.wordBasedSuggestions": "off",
-    "editor.autoClosingBrackets": "never",
-    "editor.autoClosingQuotes": "never",
-    "editor.minimap.enabled": False,
-    "editor.accessibilitySupport": "off",
-    "editor.hover.enabled": "off",
-    "files.autoSave": "off",
-    "git.enabled": False,
-}
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -74,41 +40,11 @@ class Frame:
     ghost: str
 
 
-def installed() -> Path:
-    """code-server, installed on first use."""
-    if shutil.which("npm") is None:
-        pytest.skip("VS Code is installed by npm, which is not here")
-    installer = Path(__file__).with_name("install_vscode.sh")
-    subprocess.run([str(installer), str(CACHE)], check=True, stdout=sys.stderr)
-    return CACHE / "code-server"
-
-
-def packaged() -> Path:
-    """The extension as users get it, packed anew if its sources are newer."""
-    package = EXTENSION / "dist" / "inkling.vsix"
-    built_from = [*EXTENSION.glob("*.json"), *EXTENSION.glob("*.mjs"), *EXTENSION.glob("src/**/*")]
-    if package.exists() and package.stat().st_mtime > max(
-        path.stat().st_mtime for path in built_from
-    ):
-        return package
-    run_npm("run", "package")
-    return package
-
-
-def run_npm(*arguments: str) -> None:
-    """Run npm for the extension, with what its lock file names installed."""
-    variables = {**os.environ, "PATH": f"{installed().parent / 'node-bin'}:{os.environ['PATH']}"}
-    has = EXTENSION / "node_modules" / ".package-lock.json"
-    wants = EXTENSION / "package-lock.json"
-    fresh = has.exists() and has.stat().st_mtime >= wants.stat().st_mtime
-    for command in [arguments] if fresh else [("ci",), arguments]:
-        subprocess.run(
-            ["npm", *command], cwd=EXTENSION, env=variables, check=True, stdout=sys.stderr
-        )
-
-
 class Workbench:
-    """One workbench with one folder open; `folder` takes all state, with a short path (sockets)."""
+    """One workbench with one folder open, closed at the end of its `with`.
+
+    `folder` takes all state, with a short path (sockets).
+    """
 
     def __init__(
         self,
@@ -120,33 +56,7 @@ class Workbench:
         self.folder = folder
         self.workspace = folder / "w"
         self.workspace.mkdir(exist_ok=True)
-        self._data = folder / "data"
-        self._environment = {
-            **environment(folder),
-            # No gallery is asked for extensions.
-            "EXTENSIONS_GALLERY": '{"serviceUrl":""}',
-        }
-        _write(self._data / "User" / "settings.json", {**SETTINGS, **(settings or {})})
-        # VS Code has the command, and no key for it.
-        accept_line = {"key": "alt+down", "command": "editor.action.inlineSuggest.acceptNextLine"}
-        _write(self._data / "User" / "keybindings.json", [accept_line])
-        # What runs is the machine's to say, not the user's, who may sit at another.
-        server = {"inkling.server.command": [sys.executable, "-m", "inkling"]}
-        _write(self._data / "Machine" / "settings.json", server)
-        (folder / "code-server.yaml").write_text("auth: none\ncert: false\n")
-        self._code_server = [
-            str(installed()),
-            *("--config", str(folder / "code-server.yaml")),
-            *("--user-data-dir", str(self._data)),
-            *("--extensions-dir", str(folder / "extensions")),
-        ]
-        subprocess.run(
-            [*self._code_server, "--install-extension", str(package or packaged())],
-            env=self._environment,
-            check=True,
-            capture_output=True,
-        )
-        self._process = self._start()
+        self._code_server = CodeServer(folder, settings, package)
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
             executable_path=shutil.which("chromium"), headless=True, args=CHROMIUM_OPTIONS
@@ -166,9 +76,15 @@ class Workbench:
             self.close()
             raise
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
     def _show(self) -> None:
         self.page.add_init_script(PROBE)
-        self.page.goto(f"http://127.0.0.1:{self._port}/?folder={self.workspace}")
+        self.page.goto(f"http://127.0.0.1:{self._code_server.port}/?folder={self.workspace}")
         self.page.wait_for_selector(".monaco-workbench .explorer-folders-view")
         # What is typed before the server is there is completed with the next key only.
         self.wait_until(lambda: "Model: " in self.status(), "the server's status")
@@ -178,38 +94,11 @@ class Workbench:
         self.close_editors()
         self.remove_files()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = int(free.getsockname()[1])
-        process = subprocess.Popen(
-            [
-                *self._code_server,
-                *("--auth", "none", "--bind-addr", f"127.0.0.1:{self._port}"),
-                "--disable-telemetry",
-                "--disable-update-check",
-                "--disable-workspace-trust",
-                "--disable-getting-started-override",
-            ],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self.wait_until(lambda: _answers(self._port), "code-server")
-        return process
-
     def close(self) -> None:
         """End the browser, code-server and what it started; the engine is the caller's."""
         self._browser.close()
         self._playwright.stop()
-        os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._code_server.close()
 
     # Files and the editor.
 
@@ -356,13 +245,7 @@ class Workbench:
 
     def server_pids(self) -> set[int]:
         """The language servers that run for this workbench."""
-        found = set()
-        for child in psutil.Process(self._process.pid).children(recursive=True):
-            # One may end while it is looked at.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if child.cmdline()[-2:] == ["inkling", "lsp"]:
-                    found.add(child.pid)
-        return found
+        return self._code_server.language_servers()
 
     def kill_server(self) -> None:
         """End the language server as a crash would."""
@@ -390,14 +273,3 @@ class Workbench:
         while not holds():
             assert time.monotonic() < deadline, f"no {what} after {seconds} s"
             time.sleep(0.05)
-
-
-def _write(file: Path, value: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(value))
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as client:
-        client.settimeout(1)
-        return client.connect_ex(("127.0.0.1", port)) == 0
