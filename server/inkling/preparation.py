@@ -111,7 +111,7 @@ def prepare(
 def parsed(document: DocumentSnapshot, offset: int, old: SyntaxTree | None) -> SyntaxTree | None:
     """The document's syntax tree, from an `old` one of it; None for one that is data at `offset`."""
     is_parsed = _line_len(document.text, offset) <= MAX_PARSED_LINE
-    return parse(document.language, document.text, old) if is_parsed else None
+    return parse(document.language, document.text, old, offset) if is_parsed else None
 
 
 def prepare_anew(

@@ -31,6 +31,22 @@ def test_tab_keeps_the_mapping_it_had(folder: Path, server: ScriptedServer) -> N
         neovim.wait_until(lambda: neovim.lines() == ["[tab][word]foo"], "the accepted text")
 
 
+def test_accepting_from_an_expr_mapping_keeps_the_order_of_keys(
+    folder: Path, server: ScriptedServer
+) -> None:
+    with Neovim(folder / "a.js", folder, command=server.command) as neovim:
+        neovim.run(
+            "vim.keymap.set('i', '<F2>', function()\n"
+            "  return require('inkling').accept() and '' or '[nothing]'\n"
+            "end, { expr = true })"
+        )
+        neovim.send("i")
+        server.answer(server.newest(0, 0), "foo")
+        neovim.wait_for("foo")
+        neovim.send("<F2>x<F2>")
+        neovim.wait_until(lambda: neovim.lines() == ["foox[nothing]"], "what was accepted, then x")
+
+
 def test_tab_indents_where_the_text_begins_with_indentation(
     folder: Path, server: ScriptedServer
 ) -> None:

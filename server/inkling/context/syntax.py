@@ -1,7 +1,7 @@
 """Incremental parsing, and what the syntax at the cursor asks for: a line or a block."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tree_sitter import Node, Parser, Point, Tree
@@ -9,6 +9,7 @@ from tree_sitter import Node, Parser, Point, Tree
 from inkling.common_prefix import common_prefix_len, common_suffix_len
 from inkling.context.languages import LANGUAGES, LanguageSyntax, load_grammar
 from inkling.context.scope import indent_of
+from inkling.context.window import Window, window_at
 from inkling.core import Extent
 
 MAX_HEADER_LINES = 60
@@ -30,11 +31,19 @@ def _parser(grammar: str) -> Parser | None:
 
 @dataclass(frozen=True)
 class SyntaxTree:
-    """A parsed text. `source` is the text in UTF-8: tree-sitter counts bytes."""
+    """A parsed text. `source` is the text in UTF-8: tree-sitter counts bytes. Of a long one only what is
+    in the `window` was parsed (None: all), and stands in `source`, at its own place."""
 
     language: LanguageSyntax
     source: bytes
     tree: Tree
+    window: Window | None = None
+
+    def num_bytes(self, text: str, offset: int) -> int:
+        """How many bytes of `source` stand before an offset (code points) of its `text`."""
+        if self.window is not None and offset >= self.window.start:
+            return self.window.num_bytes(offset)
+        return len(text[:offset].encode("utf-8", errors="surrogatepass"))
 
     def node_at(self, offset_bytes: int) -> Node | None:
         """The smallest node around the character left of a byte offset."""
@@ -42,24 +51,36 @@ class SyntaxTree:
         return self.tree.root_node.descendant_for_byte_range(start, start)
 
 
-def parse(language: str, text: str, old: SyntaxTree | None = None) -> SyntaxTree | None:
-    """Parse `text`, reusing what an `old` tree of an earlier version still says.
+def parse(
+    language: str, text: str, old: SyntaxTree | None = None, cursor: int | None = None
+) -> SyntaxTree | None:
+    """Parse `text`, reusing what an `old` tree of an earlier version still says. With a `cursor` (code
+    points) a long text is parsed in a window around it.
 
-    None for a language without a grammar that loads. After one typed character this takes half a
-    millisecond in a file of 2,000 lines and 2 to 3 in one of 10,000, where a full parse takes 300. The
-    first time after a full parse, and while a quotation mark turns the rest of such a file into a
-    string, it takes 40 to 90.
+    None for a language without a grammar that loads.
     """
     syntax = LANGUAGES.get(language)
     parser = _parser(syntax.grammar) if syntax is not None else None
     if syntax is None or parser is None:
         return None
-    source = text.encode("utf-8", errors="surrogatepass")
-    if old is None or old.language.grammar != syntax.grammar:
-        return SyntaxTree(syntax, source, parser.parse(source))
+    if old is not None and old.language.grammar != syntax.grammar:
+        old = None
+    known = old.window if old is not None else None
+    window = None
+    if cursor is not None and (old is None or known is not None):  # parsed whole once, it stays so
+        window = window_at(text, cursor, language, known)
+    source = window.source() if window else text.encode("utf-8", errors="surrogatepass")
+    if old is None or not _is_continued(known, window):
+        return SyntaxTree(syntax, source, parser.parse(source), window)
     if old.source == source:
-        return old
-    return SyntaxTree(syntax, source, parser.parse(source, _edited(old, source)))
+        return replace(old, window=window)
+    return SyntaxTree(syntax, source, parser.parse(source, _edited(old, source)), window)
+
+
+def _is_continued(old: Window | None, new: Window | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return new.goes_on_from(old)
 
 
 def _edited(old: SyntaxTree, new: bytes) -> Tree:
@@ -115,7 +136,7 @@ def extent_at(tree: SyntaxTree | None, text: str, offset: int) -> Extent:
     if _first_word(before) in tree.language.header_words:
         return Extent.BLOCK
     line = before.rstrip()
-    last = tree.node_at(_num_bytes(text[: line_start + len(line)]))
+    last = tree.node_at(tree.num_bytes(text, line_start + len(line)))
     if line.endswith(":"):
         word = _statement_word(tree, last) or _first_word(_first_line(text, line_start, before))
         return Extent.BLOCK if word in tree.language.header_words else Extent.LINE
@@ -185,17 +206,13 @@ def _first_line(text: str, line_start: int, line: str) -> str:
 
 
 def _in_prose(tree: SyntaxTree, text: str, offset: int) -> bool:
-    offset_bytes = _num_bytes(text[:offset])
+    offset_bytes = tree.num_bytes(text, offset)
     node = tree.node_at(offset_bytes)
     if node is None or node.type not in tree.language.texts:
         return False
     # Rust's doc comments reach over their line break.
     is_line_below = text[offset - 1 : offset] == "\n" and "comment" in node.type
     return not (is_line_below and node.end_byte <= offset_bytes)
-
-
-def _num_bytes(text: str) -> int:
-    return len(text.encode("utf-8", errors="surrogatepass"))
 
 
 def _first_word(line: str) -> str:

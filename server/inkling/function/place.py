@@ -82,7 +82,7 @@ class _Lines:
         self.lines = text.split("\n")
         self.row = text.count("\n", 0, offset)  # the cursor's
         self._start = text.rfind("\n", 0, offset) + 1
-        self._num_bytes = len(text[: self._start].encode("utf-8", errors="surrogatepass"))
+        self._num_bytes = tree.num_bytes(text, self._start)
 
     def row_of(self, offset: int) -> int:
         if offset < self._start:

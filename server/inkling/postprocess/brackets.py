@@ -1,6 +1,6 @@
+from inkling.context.marks import OPENER_OF, scan
 from inkling.core import Extent
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import OPENER_OF, scan
 
 
 def stop_at_excess_closer(draft: Draft) -> Draft:

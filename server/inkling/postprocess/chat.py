@@ -1,8 +1,8 @@
 import re
 from dataclasses import replace
 
+from inkling.context.marks import scan
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import scan
 
 _FENCE = re.compile(r"\s*```[\w+#.-]*\s*")
 _SAYING = re.compile(

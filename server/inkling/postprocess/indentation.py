@@ -4,9 +4,9 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
+from inkling.context.marks import scan
 from inkling.core import Extent
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import scan
 from inkling.postprocess.place import Place
 
 # How much of the document (characters, on each side) tells its style.

@@ -1,6 +1,6 @@
 """Where the statement begins that a text's end leaves open, by its brackets."""
 
-from inkling.postprocess.marks import left_open, scan
+from inkling.context.marks import left_open, scan
 from inkling.postprocess.place import Place
 
 

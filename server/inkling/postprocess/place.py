@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from inkling.context.marks import Marks, Scan, marks_of, match, scan
 from inkling.context.scope import indent_of
 from inkling.core import Extent
-from inkling.postprocess.marks import Marks, Scan, marks_of, match, scan
 
 _LINE_WITH_TEXT = re.compile(r"^([ \t]*)(\S)", re.MULTILINE)
 

@@ -1,5 +1,5 @@
+from inkling.context.marks import scan
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import scan
 
 
 def stop_at_excess_quote(draft: Draft) -> Draft:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
+from inkling.context.marks import OPENER_OF
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import OPENER_OF
 
 # A part of the rest of the line is taken for it from this length (characters) on.
 MIN_PART = 8

@@ -1,5 +1,5 @@
+from inkling.context.marks import Marks, left_open, scan
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.marks import Marks, left_open, scan
 
 # Behind these a line goes on below.
 _GOES_ON = ("(", "[", "{", ",")

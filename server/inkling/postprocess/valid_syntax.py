@@ -36,7 +36,8 @@ def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
         part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text
         if len(part) < num_shown:
             break
-        joined = parse(place.language, place.before + part + place.suffix, tree)
+        cursor = len(place.before) if tree.window else None
+        joined = parse(place.language, place.before + part + place.suffix, tree, cursor)
         faults = num_faults(joined.tree.root_node) if joined else 0
         if faults < fewest:
             best, fewest = part, faults

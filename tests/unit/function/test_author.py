@@ -112,8 +112,10 @@ async def test_braces_stay_around_a_body(completer: Completer, client: Client) -
 
 async def test_why_nothing_is_written(completer: Completer, client: Client) -> None:
     assert (await last(completer, asked("x = 1‸"))).silence == NO_PLACE
-    client.script = "return (((\n"
+    client.script = "return 1 +\n"
     assert (await last(completer, asked("def f():‸\n\nx = [\n1]\n"))).silence == INVALID
+    client.script = "return (((\n"
+    assert "a statement left open" in (await last(completer, asked(STUB))).silence
     client.script = ""
     assert "wrote no function" in (await last(completer, asked(STUB))).silence
     completer.update_settings(Settings(disabled_languages=("python",)))

@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from inkling.client import Piece
+from inkling.context.marks import marks_of, match, scan
 from inkling.core import Extent
 from inkling.generation import Generation
 from inkling.postprocess import Draft, Place, apply_filters
-from inkling.postprocess.marks import marks_of, match, scan
 from tests.pictures import document
 
 PYTHON = (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkling.postprocess.marks import marks_of, match, scan
+from inkling.context.marks import marks_of, match, scan
 
 
 @pytest.mark.parametrize(
