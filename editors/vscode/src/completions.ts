@@ -30,7 +30,10 @@ const NO_SUGGESTIONS = { selectedCompletionInfo: undefined };
 /** Owns the newest stream of each document. */
 export class Completions implements Disposable {
   private readonly streams = new Map<TextDocument, Stream>();
-  private readonly repaint = new Repaint((stream) => this.streams.get(stream.document) === stream);
+  private readonly repaint = new Repaint(
+    (stream) => this.streams.get(stream.document) === stream,
+    (error) => { this.log.error('A longer text was not shown.', error); },
+  );
   private readonly ahead = new Ahead();
   private readonly latencyEmitter = new EventEmitter<number>();
   private readonly subscriptions: Disposable[];
@@ -86,7 +89,7 @@ export class Completions implements Disposable {
       if (here) {
         here.isBesideSuggestions = context.selectedCompletionInfo !== undefined;
       }
-      if (here && this.repaint.isPainting) {
+      if (here && isByHand && this.repaint.isPainting) {
         here.isRepainted = true;
         here.isUnasked = false;
         this.repaint.answered();
@@ -99,7 +102,8 @@ export class Completions implements Disposable {
         const isUnasked = here.isUnasked;
         here.isUnasked = false;
         const shown = await this.first(here, isInvoked && here.shownLength > 0, position, token);
-        if (shown.length > 0 || isUnasked || token.isCancellationRequested) {
+        const isAnswered = isUnasked && !here.isTypedInto;
+        if (shown.length > 0 || isAnswered || token.isCancellationRequested) {
           return shown;
         }
       }
@@ -121,11 +125,15 @@ export class Completions implements Disposable {
     const version = document.version;
     const position = this.ahead.expectedAt(event);
     await send(event);
-    if (position && document.version === version && !this.streams.has(document)) {
-      const stream = this.ask(document, position, { ...BY_ITSELF, ...NO_SUGGESTIONS });
-      if (stream) {
-        stream.isUnasked = true;
+    try {
+      if (position && document.version === version && !this.streams.has(document)) {
+        const stream = this.ask(document, position, { ...BY_ITSELF, ...NO_SUGGESTIONS });
+        if (stream) {
+          stream.isUnasked = true;
+        }
       }
+    } catch (error) {
+      this.log.error('An inline completion was not asked for.', error);
     }
   }
 

@@ -35,9 +35,10 @@ export function isAcceptedPart(insertion: string): boolean {
   return numCodePoints(insertion) > 1 && !PAIRS.includes(insertion) && !isLineBreak;
 }
 
-/** Where the cursor is after a key that inserted something; null if it was anything but a key. */
+/** Where the cursor is after a key that inserted something; null if it was anything but a key, or the
+ * editor has put line breaks on both sides of the cursor. */
 export function cursorAfterKey({ rangeOffset, text }: Change): number | null {
-  if (text === '' || isAcceptedPart(text)) {
+  if (text === '' || isAcceptedPart(text) || text.split('\n').length > 2) {
     return null;
   }
   return rangeOffset + (PAIRS.includes(text) ? 1 : text.length);

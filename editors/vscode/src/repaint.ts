@@ -18,7 +18,10 @@ export class Repaint implements Disposable {
   private timer: NodeJS.Timeout | undefined;
   private earliest = 0;
 
-  constructor(private readonly isCurrent: (stream: Stream) => boolean) {}
+  constructor(
+    private readonly isCurrent: (stream: Stream) => boolean,
+    private readonly onError: (error: unknown) => void,
+  ) {}
 
   dispose(): void {
     clearTimeout(this.timer);
@@ -45,7 +48,7 @@ export class Repaint implements Disposable {
     if (this.isPainting || performance.now() < this.earliest) {
       this.schedule(stream);
     } else if (this.canPaint(stream) && stream.hasMoreThanShown) {
-      void (stream.isInvoked ? this.paintWhole(stream) : this.paintOver(stream));
+      (stream.isInvoked ? this.paintWhole(stream) : this.paintOver(stream)).catch(this.onError);
     }
   }
 
@@ -115,6 +118,9 @@ async function askAgain({ document }: Stream): Promise<void> {
     { language: document.languageId },
     { provideInlineCompletionItems: () => [] },
   );
-  await commands.executeCommand(TRIGGER);
-  nobody.dispose();
+  try {
+    await commands.executeCommand(TRIGGER);
+  } finally {
+    nobody.dispose();
+  }
 }

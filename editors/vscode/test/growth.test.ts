@@ -50,6 +50,7 @@ test('the cursor is behind a key, and within a pair', () => {
 
 test('what is accepted, pasted or taken back is no key to ask after', () => {
   assert.equal(cursorAfterKey(insertion(4, 'name')), null);
+  assert.equal(cursorAfterKey(insertion(4, '\n    \n')), null);
   assert.equal(cursorAfterKey({ rangeOffset: 4, rangeLength: 1, text: '' }), null);
 });
 

@@ -8,6 +8,7 @@ in 10,000 lines, and a quotation mark turns all code below it into a string, whi
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from inkling.common_prefix import common_prefix_len, common_suffix_len
 from inkling.context.marks import Marks, marks_of, match, scan
@@ -23,7 +24,7 @@ MAX_SEARCHED = 16_000
 MAX_TRIES = 4
 
 # A line at the margin behind an empty one, which closes nothing: most often a statement begins there.
-_BOUNDARY = re.compile(r"(?<=\n\n)(?=[^\s)\]}])")
+_BOUNDARY = re.compile(r"(?:(?<=\n\n)|(?<=\n\r\n))(?=[^\s)\]}])")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Window:
         room = min(len(self.text), len(text)) - same_start
         same_end = min(room, common_suffix_len(self.text, text))
         end = self.end + len(text) - len(self.text)
-        is_within = self.start <= same_start and len(self.text) - same_end <= self.end
+        is_edited_within = self.start <= same_start and len(self.text) - same_end <= self.end
+        is_within = text == self.text or is_edited_within
         is_near_start = cursor < self.start + MARGIN and self.start > 0
         is_near_end = cursor > end - MARGIN and end < len(text)
         if not is_within or is_near_start or is_near_end:
@@ -94,8 +96,10 @@ def _made(text: str, cursor: int, language: str, marks: Marks) -> Window | None:
     if start is None or blank is None:
         return None
     near_end = cursor + BELOW
+    # Brackets may be open at the cursor; a string that is cut in two would be an error.
     ends = (found.start() for found in _BOUNDARY.finditer(text, near_end, near_end + MAX_SEARCHED))
-    end = next(ends, None)
+    tried = islice(ends, MAX_TRIES)
+    end = next((at for at in tried if not scan(text[start:at], marks).inside), None)
     return Window(text, head, start, len(text) if end is None else end, blank)
 
 

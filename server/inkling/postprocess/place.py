@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from inkling.context.languages import LANGUAGES
 from inkling.context.marks import Marks, Scan, marks_of, match, scan
 from inkling.context.scope import indent_of
 from inkling.core import Extent
@@ -48,10 +49,11 @@ class Place:
 
     @cached_property
     def may_go_on(self) -> bool:
-        """Whether a single line may go on below while brackets of its own are open."""
+        """Whether a single line may go on below while brackets of its own are open. Only where a parser
+        can tell in the end that they were closed."""
         is_in_call = self.open_brackets.endswith(("(", "["))
         is_in_literal = self.language == "python" and bool(self.open_brackets)
-        is_code = self.marks is not None and not self.inside
+        is_code = self.marks is not None and not self.inside and self.language in LANGUAGES
         return is_code and self.is_last_of_statement and not is_in_call and not is_in_literal
 
     @property

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from inkling.context.syntax import SyntaxTree, parse
 from inkling.postprocess.draft import Draft
-from inkling.postprocess.open_statement import num_closed_lines
+from inkling.postprocess.open_statement import may_be_closed_below, num_closed_lines
 
 MAX_TRIES = 4
 # A document with more faults than this (nodes) tells nothing about the completion.
@@ -30,7 +30,7 @@ def trim_to_valid_syntax(draft: Draft, tree: SyntaxTree, num_shown: int) -> str:
     allowed = num_faults(tree.tree.root_node)
     best, fewest = text, MAX_FAULTS
     num_closed = num_closed_lines(text, place)
-    longest = len(lines) if place.closers_below else num_closed
+    longest = len(lines) if may_be_closed_below(text, place) else num_closed
     ends = {*range(len(lines), max(first, len(lines) - MAX_TRIES), -1), num_closed}
     for num_lines in sorted((end for end in ends if end <= longest), reverse=True):
         part = "\n".join(lines[:num_lines]).rstrip() if num_lines < len(lines) else text

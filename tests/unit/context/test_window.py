@@ -152,6 +152,31 @@ def test_a_block_is_cut_to_valid_syntax_in_a_window_too() -> None:
     assert trim_to_valid_syntax(draft, tree, 0) == "\n    x = 1"
 
 
+def test_a_text_that_is_asked_about_again_keeps_its_tree() -> None:
+    text = long_text()
+    tree = windowed(text, len(text) // 2)
+    again = windowed(text, len(text) // 2 + 10, tree)
+    assert again.window and tree.window
+    assert again.window.goes_on_from(tree.window)
+    assert again.tree is tree.tree
+
+
+def test_line_ends_of_windows_have_windows_too() -> None:
+    text = long_text().replace("\n", "\r\n")
+    tree = windowed(text, len(text) // 2)
+    assert tree.window
+    assert len(tree.source) < len(text)
+
+
+def test_a_window_ends_in_no_string() -> None:
+    sql = "SELECT a\n\nFROM b\n\n" * 150
+    text = "x = 1\n\n" * 8000 + f'Q = """\n{sql}"""\n\n' + "y = 2\n\n" * 15_000
+    cursor = text.index("Q =") - BELOW - 100
+    tree = windowed(text, cursor)
+    assert tree.window
+    assert not tree.tree.root_node.has_error
+
+
 def test_an_edit_above_the_window_makes_another() -> None:
     text = long_text()
     window = window_at(text, len(text) // 2, "python", None)

@@ -52,6 +52,11 @@ def test_an_error_that_was_there_excuses_no_statement_left_open() -> None:
     assert trimmed("x = ├f(\n    a,┤\n)\n") == "f(\n    a,"
 
 
+def test_another_closer_below_closes_nothing() -> None:
+    picture = "function f() {\n  const x = ├foo(a,\n    b,\n    c┤\n}\n"
+    assert trimmed(picture, "javascript") == ""
+
+
 def test_a_line_with_its_brackets_closed_stays_though_it_is_no_statement_yet() -> None:
     assert trimmed(f"x = 1\n├for a in f(1)┤{BELOW}") == "for a in f(1)"
 
