@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import time
 
@@ -138,6 +139,29 @@ def test_one_undo_takes_back_what_was_accepted(workbench: Workbench) -> None:
     workbench.press("Tab")
     workbench.press("Control+z")
     assert workbench.save(file) == START + LINE
+
+
+def test_beside_the_list_of_suggestions_the_text_goes_on_from_the_chosen_one(
+    workbench: Workbench,
+) -> None:
+    settings = workbench.workspace / ".vscode" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"editor.wordBasedSuggestions": "currentDocument"}')
+    text = "def mean_weight(a):\n    pass\n\n\ndef mean_length(b):\n    pass\n\n\nprint(mean_"
+    file = workbench.open("suggestions.py", text)
+    workbench.press("Control+Space")
+    workbench.page.wait_for_selector(".suggest-widget.visible .monaco-list-row.focused")
+    workbench.wait_until(lambda: workbench.ghost().startswith("length"), "the first suggestion")
+    workbench.press("ArrowDown")
+    workbench.wait_until(lambda: workbench.ghost().startswith("weight"), "the second suggestion")
+    shutil.rmtree(settings.parent)
+    ghost = workbench.wait_for_ghost()
+    assert ghost != "weight"
+    workbench.picture("suggestions")
+    workbench.press("Tab")  # takes the suggestion
+    workbench.wait_until(lambda: workbench.ghost() == ghost.removeprefix("weight"), "the rest")
+    workbench.press("Tab")
+    assert workbench.save(file) == text + ghost
 
 
 def test_asked_for_by_hand_there_are_alternatives_to_cycle_through(workbench: Workbench) -> None:

@@ -4,6 +4,7 @@ import {
   commands,
   EventEmitter,
   InlineCompletionTriggerKind,
+  Range,
   window,
   workspace,
   type CancellationToken,
@@ -80,14 +81,16 @@ export class Completions implements Disposable {
   ): Promise<InlineCompletionItem[]> {
     try {
       const current = this.streams.get(document);
-      const here = current?.isAt(position) ? current : undefined;
+      const suggested = suggestedAt(document, position, context);
+      const isHere = current?.isAt(position) && current.goesOnFrom(suggested);
+      const here = isHere ? current : undefined;
       const isByHand = context.triggerKind === InlineCompletionTriggerKind.Invoke;
       const isInvoked = isByHand && !this.repaint.isPainting;
       if (!isByHand) {
         this.ahead.asked();
       }
       if (here) {
-        here.isBesideSuggestions = context.selectedCompletionInfo !== undefined;
+        here.suggested = suggested;
       }
       if (here && isByHand && this.repaint.isPainting) {
         here.isRepainted = true;
@@ -148,7 +151,7 @@ export class Completions implements Disposable {
       return undefined;
     }
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
-    const stream = new Stream(document, position, isInvoked, context.selectedCompletionInfo !== undefined);
+    const stream = new Stream(document, position, isInvoked, suggestedAt(document, position, context));
     const older = this.streams.get(document);
     this.streams.set(document, stream);
     const params = client.code2ProtocolConverter.asInlineCompletionParams(document, position, context);
@@ -282,4 +285,19 @@ export class Completions implements Disposable {
     void commands.executeCommand('setContext', 'inkling.streaming', isStreaming);
     void commands.executeCommand('setContext', 'inkling.lacksAlternatives', isShown && lacksAlternatives);
   }
+}
+
+/** What the suggestion chosen in VS Code's list would insert at the cursor: "" if it would change what stands
+ * there, undefined without a list. */
+function suggestedAt(
+  document: TextDocument,
+  position: Position,
+  { selectedCompletionInfo: chosen }: InlineCompletionContext,
+): string | undefined {
+  if (!chosen) {
+    return undefined;
+  }
+  const typed = document.getText(new Range(chosen.range.start, position));
+  const goesOn = chosen.range.end.isEqual(position) && chosen.text.startsWith(typed);
+  return goesOn ? chosen.text.slice(typed.length) : '';
 }

@@ -106,7 +106,7 @@ export class Repaint implements Disposable {
       editor.selection.isEmpty &&
       stream.isAt(editor.selection.active) &&
       Boolean(stream.rest) &&
-      !stream.isBesideSuggestions
+      stream.suggested === undefined
     );
   }
 }

@@ -39,12 +39,13 @@ export class Stream {
   private wake: () => void = () => undefined;
   private nextChange = this.anotherChange();
 
-  /** `isBesideSuggestions`: VS Code's list of suggestions is open, and decides what is shown. */
+  /** `suggested`: what the suggestion chosen in VS Code's list would insert at the cursor. While the list
+   * is open, only texts that go on from there are shown; undefined where none is open. */
   constructor(
     readonly document: TextDocument,
     position: Position,
     readonly isInvoked: boolean,
-    public isBesideSuggestions: boolean,
+    public suggested: string | undefined,
   ) {
     this.start = document.offsetAt(position);
   }
@@ -133,6 +134,12 @@ export class Stream {
       this.numShown = shown.length;
     }
     return shown;
+  }
+
+  /** Whether VS Code would show it, with this suggestion chosen. */
+  goesOnFrom(suggested: string | undefined): boolean {
+    const isAskedFor = !this.isTypedInto && this.suggested === suggested;
+    return !suggested || isAskedFor || (this.rest ?? '').startsWith(suggested);
   }
 
   /** What tells the server that the text was accepted up to the cursor. */

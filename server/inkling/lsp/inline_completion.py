@@ -16,6 +16,7 @@ from typing import Any
 from lsprotocol import types
 
 from inkling.core import Chunk, Completion, CompletionRequest, DocumentSnapshot, TriggerKind
+from inkling.lsp.documents import OpenDocument
 from inkling.lsp.language_server import InklingServer
 from inkling.lsp.protocol import ACCEPTED
 from inkling.silence import is_secret
@@ -67,13 +68,21 @@ async def answer(
     at = document.position_at(offset, ls.encoding)
     trigger = TriggerKind(params.context.trigger_kind.value)
     num_alternatives = NUM_ALTERNATIVES if trigger is TriggerKind.INVOKED else 0
+    snapshot = document.snapshot(ls.roots)
+    chosen = _chosen_ahead(ls, document, offset, params.context.selected_completion_info)
+    # As if the suggestion chosen in the editor's menu stood there already: it shows no other text.
+    before, after = snapshot.text[:offset], snapshot.text[offset:]
     request = CompletionRequest(
-        document.snapshot(ls.roots), offset, trigger, num_alternatives=num_alternatives
+        replace(snapshot, text=before + chosen + after) if chosen else snapshot,
+        offset + len(chosen),
+        trigger,
+        num_alternatives=num_alternatives,
     )
 
     def grow(state: Completion) -> None:
+        state = _behind(chosen, state)
         if patience_s is None:  # what is streamed is on screen, and may be accepted
-            ls.acceptances.show(state, request.document)
+            ls.acceptances.show(state, snapshot)
         on_growth(show(state, at))
 
     work = _newest_state(ls, request, grow, patience_s)
@@ -84,9 +93,39 @@ async def answer(
         return ls.silent(f"internal error: {error!r}")
     if completion is None:
         return None
+    completion = _behind(chosen, completion)
     ls.status.answered(completion.silence)
-    ls.acceptances.show(completion, request.document)
+    ls.acceptances.show(completion, snapshot)
     return show(completion, at)
+
+
+def _chosen_ahead(
+    ls: InklingServer,
+    document: OpenDocument,
+    offset: int,
+    info: types.SelectedCompletionInfo | None,
+) -> str:
+    """What the suggestion chosen in the editor's menu would add at the cursor; "" where there is none
+    or it would change what stands there."""
+    if info is None:
+        return ""
+    start = document.offset_at(info.range.start, ls.encoding)
+    end = document.offset_at(info.range.end, ls.encoding)
+    typed = (document.text or "")[start:offset]
+    goes_on = start <= offset == end and info.text.startswith(typed)
+    return info.text[len(typed) :] if goes_on else ""
+
+
+def _behind(chosen: str, completion: Completion) -> Completion:
+    """The completion with the chosen suggestion before it, for the cursor before both."""
+    if not chosen or not completion.text:
+        return completion
+    return replace(
+        completion,
+        text=chosen + completion.text,
+        offset=completion.offset - len(chosen),
+        alternatives=tuple(_behind(chosen, it) for it in completion.alternatives),
+    )
 
 
 async def _newest_state(

@@ -250,3 +250,43 @@ async def test_other_open_documents_are_offered_but_never_secrets(editor: Editor
     assert [(other.path, other.text) for other in request.others] == [
         ("lib/b.py", "def helper(): ...")
     ]
+
+
+async def test_a_text_goes_on_from_the_suggestion_chosen_in_the_menu(editor: Editor) -> None:
+    await editor.start()
+    editor.completer.script = lambda request: ["(a, b)"]
+    editor.open("x = calc\n")
+    word = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 8}}
+    chosen = {"range": word, "text": "calculate"}
+    answer = await editor.ask_at(0, 8, context={"triggerKind": 2, "selectedCompletionInfo": chosen})
+    at = {"line": 0, "character": 8}
+    [item] = answer["items"]
+    assert (item["insertText"], item["range"]) == ("ulate(a, b)", {"start": at, "end": at})
+    [request] = editor.completer.requests
+    assert (request.document.text, request.offset) == ("x = calculate\n", 13)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [(4, 8, "Calculate"), (4, 8, "call"), (4, 9, "calculate"), (6, 7, "lower"), (4, 8, "calc")],
+)
+async def test_a_suggestion_that_changes_what_stands_there_is_passed_over(
+    editor: Editor, start: int, end: int, text: str
+) -> None:
+    await editor.start()
+    editor.open("x = calc)\n")
+    word = {"start": {"line": 0, "character": start}, "end": {"line": 0, "character": end}}
+    chosen = {"range": word, "text": text}
+    answer = await editor.ask_at(0, 8, context={"triggerKind": 2, "selectedCompletionInfo": chosen})
+    assert answer["items"][0]["insertText"] == "done"
+    assert editor.completer.requests[0].document.text == "x = calc)\n"
+
+
+async def test_nothing_is_shown_where_nothing_goes_on_from_the_suggestion(editor: Editor) -> None:
+    await editor.start()
+    editor.completer.script = lambda request: []
+    editor.open("x = calc\n")
+    word = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 8}}
+    chosen = {"range": word, "text": "calculate"}
+    context = {"triggerKind": 2, "selectedCompletionInfo": chosen}
+    assert await editor.ask_at(0, 8, context=context) == NOTHING
