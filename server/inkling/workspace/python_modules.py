@@ -102,7 +102,8 @@ def _first(base: Path, endings: tuple[str, ...]) -> Path | None:
 
 
 def _statements(node: Node) -> Iterator[ImportStatement]:
-    names = [_name_and_alias(it) for it in node.children_by_field_name("name")]
+    named = (_name_and_alias(it) for it in node.children_by_field_name("name"))
+    names = [it for it in named if all(it)]  # while it is typed, the parser puts an empty one there
     module = node.child_by_field_name("module_name")
     if module is None:
         yield from (ImportStatement(name) for name, _ in names)

@@ -39,6 +39,9 @@ def found(root: Path, name: str, text: str, *, installed: bool = True) -> list[s
             ["app/a.py:", "app/__init__.py: b"],
             id="module or name of a package",
         ),
+        pytest.param(
+            "app/__init__.py: b = 1", "from . import ()", ["app/__init__.py:"], id="no name yet"
+        ),
         pytest.param("app/a.py:", "import a", ["app/a.py:"], id="beside a script"),
         pytest.param("src/lib/a.py:", "import lib.a", ["src/lib/a.py:"], id="src layout"),
         pytest.param(
