@@ -35,7 +35,7 @@ class ModelShape:
     rope_theta: float = 150_000.0
     swiglu_limit: float = 7.0
     rms_norm_eps: float = 1e-5
-    max_position_embeddings: int = 1280
+    max_position_embeddings: int = 4096
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -49,9 +49,11 @@ class ModelShape:
 class RowShape:
     """How training rows are made of files. Lengths are tokens; shares are probabilities."""
 
-    row_len: int = 1280
-    prompt_budget: int = 1120  # what the server gives a prompt: the context less a block
-    full_budget_share: float = 0.5  # other rows draw a smaller one
+    row_len: int = 4096
+    prompt_budget: int = 3936  # what the server gives a prompt: the context less a block
+    full_budget_share: float = 0.3
+    cpu_budget: int = 1120  # the same where the engine runs on a CPU
+    cpu_budget_share: float = 0.35  # other rows draw one between the smallest and the full one
     smallest_budget: int = 224
     longest_middle: int = 160
     python_share: float = 0.62
@@ -69,15 +71,15 @@ class RowShape:
 class Schedule:
     """Optimisation. Progress runs from 0 to 1 over `seconds` of training on one device."""
 
-    seconds: float = 1165.0
-    rows_per_step: int = 64
-    muon_lr: float = 3e-3  # per-element RMS of an update is 0.2 of it
-    adam_lr: float = 2e-3
+    seconds: float = 1000.0
+    rows_per_step: int = 20
+    muon_lr: float = 2e-3  # per-element RMS of an update is 0.2 of it
+    adam_lr: float = 1.3e-3
     weight_decay: float = 0.1
     momentum: float = 0.95
     betas: tuple[float, float] = (0.9, 0.95)
     warmup_steps: int = 300
-    decay_from: float = 0.45  # constant until here, then linearly to zero
+    decay_from: float = 0.25  # constant until here, then linearly to zero
     balance_weight: float = 0.01
     clip_norm: float = 1.0
     # Loss weight of each kind of token: fixed text, related code and suffix, file text, middle.

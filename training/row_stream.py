@@ -13,11 +13,12 @@ from torch import Tensor
 from inkling.tokenizer import Tokenizer
 from training.config import RowShape
 from training.documents import Document
+from training.projects import Projects
 from training.rows import Row, RowBuilder
 
-ROWS_PER_TASK = 256
+ROWS_PER_TASK = 64
 # Fresh rows are drawn from at least this many: those built together come from few folders.
-SHUFFLED = 4096
+SHUFFLED = 1536
 
 
 class RowStream:
@@ -27,6 +28,7 @@ class RowStream:
         self,
         documents: list[Document],
         tokenizer: Tokenizer,
+        projects: Projects,
         shape: RowShape,
         *,
         seed: int,
@@ -39,7 +41,15 @@ class RowStream:
         self._workers = [
             context.Process(
                 target=_build_rows,
-                args=(self._queue, documents, tokenizer, shape, seed + worker, num_workers),
+                args=(
+                    self._queue,
+                    documents,
+                    tokenizer,
+                    projects,
+                    shape,
+                    seed + worker,
+                    num_workers,
+                ),
                 daemon=True,
             )
             for worker in range(num_workers)
@@ -94,12 +104,13 @@ def _build_rows(
     queue: "Queue[Row]",
     documents: list[Document],
     tokenizer: Tokenizer,
+    projects: Projects,
     shape: RowShape,
     seed: int,
     step: int,
 ) -> None:
     os.nice(5)
-    builder = RowBuilder(tokenizer, documents, shape)
+    builder = RowBuilder(tokenizer, documents, projects, shape)
     while True:
         queue.put(builder.rows(seed, ROWS_PER_TASK))
         seed += step

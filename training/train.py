@@ -1,10 +1,11 @@
 """Train the demo model. Rows are built by worker processes beside it; it resumes where it stopped.
 
-    python -m training.train DATA WORK [--seconds S] [--stop-after S]
+    python -m training.train DATA WORK [--start CHECKPOINT] [--seconds S] [--stop-after S]
 
-DATA holds corpus-*.jsonl.xz and tokenizer.json. WORK gets checkpoint.pt (weights, optimizers,
-progress; every two minutes), weights.safetensors (bf16, transformers' names) and log.txt. Progress
-is measured in seconds of training: --seconds is the whole schedule, --stop-after ends this run
+DATA holds corpus-*.jsonl.xz and tokenizer.json. WORK gets projects/ (the packages, each with an
+index), checkpoint.pt (weights, optimizers, progress; every two minutes), weights.safetensors (bf16,
+transformers' names) and log.txt. --start is a checkpoint whose weights are the first ones, with the
+same tokenizer; without it they are random. Progress is measured in seconds of training: --seconds is the whole schedule, --stop-after ends this run
 earlier. A number in a file WORK/seconds sets the schedule's length anew while it runs.
 """
 
@@ -25,13 +26,16 @@ from training.config import Schedule, TrainingConfig
 from training.documents import Document, read_documents
 from training.muon import Muon
 from training.network import Network, make_masks, weighted_loss
+from training.projects import Projects
 from training.row_stream import RowStream
 from training.rows import CLASS_SHIFT, TOKEN_MASK
+from training.start import state_of
 
 CHECKPOINT_EVERY = 120.0  # seconds
 LOG_EVERY = 200  # steps
-FIRST_ROWS = 8192  # rows there before the first step
-CAPACITY = {"cuda": 1_600_000, "cpu": 4096}  # rows kept
+SEEDS_APART = 1000  # more than there are processes that build rows
+FIRST_ROWS = 2048  # rows there before the first step
+CAPACITY = {"cuda": 500_000, "cpu": 1024}  # rows kept
 
 
 @dataclass
@@ -207,6 +211,13 @@ def train(trainer: Trainer, stream: RowStream, work: Path, seconds: float, stop:
     log(f"done: {trainer.progress}")
 
 
+def steps_done(checkpoint: Path) -> int:
+    """How many steps an earlier run made, 0 without one."""
+    if not checkpoint.exists():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu")["progress"]["step"])
+
+
 def load_corpus(folder: Path) -> list[Document]:
     """Every document of the corpus; the files are decompressed side by side."""
     files = sorted(folder.glob("corpus-*.jsonl.xz"))
@@ -222,6 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the demo model.")
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--seconds", type=float, default=Schedule().seconds)
     parser.add_argument("--stop-after", type=float, default=float("inf"))
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2))
@@ -230,17 +242,23 @@ def main() -> None:
     config = TrainingConfig()
     documents = load_corpus(arguments.data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    projects = Projects(arguments.work / "projects")
+    projects.lay_out(documents)
     stream = RowStream(
         documents,
         Tokenizer.load(arguments.data),
+        projects,
         config.rows,
-        seed=config.seed,
+        # A run that goes on has had the first rows.
+        seed=config.seed + SEEDS_APART * steps_done(arguments.work / "checkpoint.pt"),
         num_workers=arguments.workers,
         capacity=CAPACITY[device.type],
         device=device,
     )
     try:
         trainer = Trainer(config, device)
+        if arguments.start is not None:
+            trainer.network.load_state_dict(state_of(arguments.start))
         train(trainer, stream, arguments.work, arguments.seconds, arguments.stop_after)
     finally:
         stream.close()

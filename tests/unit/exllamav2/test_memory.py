@@ -41,7 +41,7 @@ def nbytes(thing: object) -> int:
 def test_weights_and_kv_are_counted(folder: Path) -> None:
     model = load_exllamav2(folder, torch.device("cpu"), Exllamav2Double().kernels)
     need = needed(folder, 1000, 16)
-    assert nbytes(model._weights) < need.weights
+    assert nbytes(model.weights) < need.weights
     assert need.kv == 63 * 16 * model.new_kv(63, 16).bytes_per_token == 63 * 16 * need.kv_per_token
     in_8_bits = needed(folder, 1000, 16, 8)
     assert in_8_bits.kv_per_token == model.new_kv(63, 16, 8).bytes_per_token

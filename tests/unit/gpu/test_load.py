@@ -60,7 +60,7 @@ def load(folder: Path) -> GpuWeights:
     config, weights = load_gpu_weights(folder, CPU)
     model = load_checkpoint(folder)
     assert config == model.config
-    expected = model._weights
+    expected = model.weights
     assert weights.embedding.dtype == torch.float16
     assert torch.equal(weights.embedding.float(), expected.embedding)
     assert torch.equal(values(weights.head), expected.head)

@@ -211,7 +211,7 @@ def test_quantized_model_is_transformers_with_the_same_weights(
 
 def _take_dequantized_weights(theirs: Any, ours: GptOss) -> None:
     """Put the weights `ours` computes with into transformers' model, by their own layout."""
-    weights = ours._weights
+    weights = ours.weights
     state = theirs.state_dict()
     with torch.no_grad():
         state["model.embed_tokens.weight"].copy_(weights.embedding)

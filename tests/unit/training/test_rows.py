@@ -1,19 +1,22 @@
 """Training rows are the server's prompts: what they hold, put together again, is the file."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inkling.context.chunks import rank_chunks
+from inkling.client import EngineModel
+from inkling.config import Settings
 from inkling.context.syntax import parse
-from inkling.core import DocumentSnapshot
-from inkling.prompt.harmony import DEMO
-from inkling.prompt.plan import make_plan
+from inkling.core import CompletionRequest, DocumentSnapshot
+from inkling.preparation import EditEpisode, Target, prepare
 from inkling.tokenizer import Tokenizer
 from training.config import RowShape
 from training.documents import Document
-from training.rows import CLASS_SHIFT, MIDDLE, TOKEN_MASK, Hole, RowBuilder, line_starts
+from training.middles import Hole, draw_hole, line_starts
+from training.projects import Projects
+from training.rows import CLASS_SHIFT, MIDDLE, TOKEN_MASK, RowBuilder
 
 MODELS = Path(__file__).parents[3] / "server/inkling/models/demo"
 
@@ -91,16 +94,18 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def builder(tokenizer: Tokenizer) -> RowBuilder:
-    return RowBuilder(tokenizer, DOCUMENTS, SHAPE)
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projects]:
+    folder = tmp_path_factory.mktemp("projects")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        laid_out = Projects(folder / "packages")
+        laid_out.lay_out(DOCUMENTS)
+        yield laid_out
 
 
-def snapshots(package: str, path: str) -> list[DocumentSnapshot]:
-    return [
-        DocumentSnapshot(d.path, d.path, d.language, d.text, 0)
-        for d in DOCUMENTS
-        if d.package == package and d.path != path
-    ]
+@pytest.fixture(scope="module")
+def builder(tokenizer: Tokenizer, projects: Projects) -> RowBuilder:
+    return RowBuilder(tokenizer, DOCUMENTS, projects, SHAPE)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.path))
@@ -112,10 +117,10 @@ def test_tail_and_middle_are_the_file_and_end_where_the_hole_ends(
     starts = line_starts(document.text)
     made = 0
     for _ in range(200):
-        hole = builder.draw_hole(rng, document, tree, starts)
+        hole = draw_hole(rng, SHAPE, document, tree, starts)
         if hole is None:
             continue
-        example = builder.example(rng, document, snapshots(document.package, document.path), hole)
+        example = builder.example(rng, document, hole, builder.sitting(rng))
         if example is None:
             continue
         made += 1
@@ -135,25 +140,30 @@ def test_tail_and_middle_are_the_file_and_end_where_the_hole_ends(
     assert made > 100
 
 
-def test_the_prompt_is_the_one_the_server_would_send(tokenizer: Tokenizer) -> None:
+def test_the_prompt_is_the_one_the_server_would_send(
+    tokenizer: Tokenizer, projects: Projects
+) -> None:
     certain = RowShape(full_budget_share=1, chunks_share=1, no_suffix_share=0, earlier_plan_share=0)
     document = DOCUMENTS[0]
-    others = snapshots(document.package, document.path)
     cursor = document.text.index("price_of(item) for")
     hole = Hole(cursor, document.text.index("\n", cursor))
-    example = RowBuilder(tokenizer, DOCUMENTS, certain).example(
-        random.Random(1), document, others, hole
-    )
+    builder = RowBuilder(tokenizer, DOCUMENTS, projects, certain)
+    rng = random.Random(1)
+    example = builder.example(rng, document, hole, builder.sitting(rng))
+    workspace = projects.workspace(document.package)
+    uri = (workspace.root / document.path).as_uri()
     text = document.text[:cursor] + document.text[hole.end :]
-    file = DocumentSnapshot("file:///orders.py", document.path, "python", text, 0)
-    chunks = rank_chunks(text, cursor, others)
-    assert chunks
-    plan = make_plan(tokenizer, DEMO, file, cursor, chunks, certain.prompt_budget)
+    file = DocumentSnapshot(uri, document.path, "python", text, 0)
+    context_len = certain.prompt_budget + Settings().block_tokens
+    target = Target(EngineModel("demo", MODELS, context_len, "demo", "cpu", "", 0), tokenizer)
+    prompt = prepare(
+        CompletionRequest(file, cursor), EditEpisode(), target, Settings(), workspace
+    ).prompt
     assert example is not None
-    assert tuple(example.ids[: len(plan.fixed_ids)]) == plan.fixed_ids
-    healed = plan.prompt(tokenizer, file, cursor)
-    kept = healed.token_ids[: len(healed.token_ids) - healed.healing]
+    kept = prompt.token_ids[: len(prompt.token_ids) - prompt.healing]
     assert example.ids[: len(kept)] == kept
+    # The definition of what the cursor stands before comes from the index.
+    assert "def price_of(item: str) -> float:" in tokenizer.decode(kept)
 
 
 def test_rows_are_full_and_the_same_for_the_same_seed(

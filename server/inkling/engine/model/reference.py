@@ -57,7 +57,7 @@ class GptOss(Generic[MatrixT]):
     def __init__(self, config: GptOssConfig, weights: Weights[MatrixT]) -> None:
         """Take `weights` (fp32, or fp64 for tests) as they are, on whatever device they lie."""
         self.config = config
-        self._weights = weights
+        self.weights = weights
         self._device = weights.norm.device
         self._dtype = weights.norm.dtype
         inv_freq, self._rope_factor = inverse_frequencies(config)
@@ -93,17 +93,17 @@ class GptOss(Generic[MatrixT]):
 
         shared = self._prepare(len(token_ids), start, pages, kv)
         x = functional.embedding(
-            torch.tensor(token_ids, device=self._device), self._weights.embedding
+            torch.tensor(token_ids, device=self._device), self.weights.embedding
         ).to(self._dtype)
-        for index, layer in enumerate(self._weights.layers):
+        for index, layer in enumerate(self.weights.layers):
             x = x + self._attention(x, index, layer, shared, kv)
             x = x + self._experts(x, layer)
         if num_logits == 0:
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
             return x.new_empty((0, self.config.vocab_size), dtype=torch.float32)
-        last = norm(x[-num_logits:], self._weights.norm, self.config.rms_norm_eps)
-        return times(last, self._weights.head).float()
+        last = norm(x[-num_logits:], self.weights.norm, self.config.rms_norm_eps)
+        return times(last, self.weights.head).float()
 
     def _prepare(self, num_tokens: int, start: int, pages: Sequence[int], kv: PagedKV) -> _Pass:
         positions = torch.arange(start, start + num_tokens, device=self._device)
