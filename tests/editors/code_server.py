@@ -81,10 +81,17 @@ def run_npm(*arguments: str) -> None:
 
 
 class CodeServer:
-    """One code-server with the extension; `folder` takes all its state."""
+    """One code-server with the extension; `folder` takes all its state.
+
+    `machine` is what the machine says of the server: by itself, that it is this Python's.
+    """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any] | None = None, package: Path | None = None
+        self,
+        folder: Path,
+        settings: dict[str, Any] | None = None,
+        package: Path | None = None,
+        machine: dict[str, Any] | None = None,
     ) -> None:
         data = folder / "data"
         _write(data / "User" / "settings.json", {**SETTINGS, **(settings or {})})
@@ -92,8 +99,8 @@ class CodeServer:
         accept_line = {"key": "alt+down", "command": "editor.action.inlineSuggest.acceptNextLine"}
         _write(data / "User" / "keybindings.json", [accept_line])
         # What runs is the machine's to say, not the user's, who may sit at another.
-        server = {"inkling.server.command": [sys.executable, "-m", "inkling"]}
-        _write(data / "Machine" / "settings.json", server)
+        here = {"inkling.server.command": [sys.executable, "-m", "inkling"]}
+        _write(data / "Machine" / "settings.json", here if machine is None else machine)
         (folder / "code-server.yaml").write_text("auth: none\ncert: false\n")
         self._program = [
             str(installed()),

@@ -43,7 +43,8 @@ class Frame:
 class Workbench:
     """One workbench with one folder open, closed at the end of its `with`.
 
-    `folder` takes all state, with a short path (sockets).
+    `folder` takes all state, with a short path (sockets). `machine` is for CodeServer; with one, no server
+    is waited for.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class Workbench:
         settings: dict[str, Any] | None = None,
         package: Path | None = None,
         viewport: tuple[int, int] = (1100, 700),
+        machine: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self.workspace = folder / "w"
         self.workspace.mkdir(exist_ok=True)
-        self._code_server = CodeServer(folder, settings, package)
+        self._code_server = CodeServer(folder, settings, package, machine)
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
             executable_path=shutil.which("chromium"), headless=True, args=CHROMIUM_OPTIONS
@@ -70,7 +72,7 @@ class Workbench:
         self._console: list[str] = []
         self.page.on("console", lambda message: self._console.append(message.text))
         try:
-            self._show()
+            self._show(is_set_up=machine is None)
         except BaseException:
             self.picture("start")
             self.close()
@@ -82,12 +84,13 @@ class Workbench:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _show(self) -> None:
+    def _show(self, is_set_up: bool) -> None:
         self.page.add_init_script(PROBE)
         self.page.goto(f"http://127.0.0.1:{self._code_server.port}/?folder={self.workspace}")
         self.page.wait_for_selector(".monaco-workbench .explorer-folders-view")
         # What is typed before the server is there is completed with the next key only.
-        self.wait_until(lambda: "Model: " in self.status(), "the server's status")
+        said = "Model: " if is_set_up else "Click to set it up"
+        self.wait_until(lambda: said in self.status(), "the server's status")
         # VS Code makes the part of an editor that asks for completions when it is idle or needed.
         self.open("first.txt", "")
         self.command("Trigger Inline Suggestion")
