@@ -28,6 +28,7 @@ from inkling.workspace.database import database_of
 from inkling.workspace.index import WorkspaceIndex
 from inkling.workspace.process import IndexerProcess
 from inkling.workspace.scan import read_code, scan
+from inkling.workspace.words import words_of
 
 NUM_FILES = 10_000
 NUM_QUERIES = 400
@@ -111,6 +112,7 @@ def measure_queries(root: Path, index: WorkspaceIndex) -> dict[str, list[float]]
             "similar_files": partial(index.similar_files, near, "python", 20),
             "symbols_in": partial(index.symbols_in, path),
             "test_pair": partial(index.test_pair, path),
+            "functions": partial(index.functions, words_of(" ".join(near))[:16], "python", 256),
         }
         for name, query in queries.items():
             start = time.perf_counter()

@@ -3,7 +3,6 @@
 Reads the index and files: call it in a thread.
 """
 
-import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +11,7 @@ from inkling.context.neighbours import read_source
 from inkling.context.skeleton import definitions_of
 from inkling.core import Chunk, DocumentSnapshot
 from inkling.workspace.facts import Symbol
+from inkling.workspace.words import words_of
 from inkling.workspace.workspace import Workspace
 
 NUM_EXAMPLES = 2
@@ -19,24 +19,6 @@ MAX_LINES = 40
 # Words of a description that are looked for, and functions that are compared by them.
 _MAX_WORDS = 16
 _MAX_CANDIDATES = 256
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_STOP_WORDS = frozenset(
-    {"the", "and", "for", "from", "with", "that", "this", "into", "not", "all", "any", "its", "are"}
-    | {"was", "has", "have", "will", "each", "which", "when", "where", "given", "new"}
-    # What code says of everything.
-    | {"return", "def", "func", "function", "self", "int", "str", "string", "bool", "none", "null"}
-    | {"true", "false", "void", "async", "const", "let", "var", "export", "default", "public"}
-    | {"private", "static", "class", "type", "list", "dict", "pass", "todo", "raise", "error"}
-    | {"throw", "param", "implemented"}
-)
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """What a description or a signature speaks of: lower-case words of three letters and more, names
-    taken apart, without those that say nothing and without a plural's s; each once, in order."""
-    words = (_stem(word.lower()) for word in _WORD.findall(text))
-    return tuple(dict.fromkeys(it for it in words if len(it) > 2 and it not in _STOP_WORDS))
 
 
 def similar_functions(
@@ -49,9 +31,9 @@ def similar_functions(
     wanted = words_of(description)[:_MAX_WORDS]
     if syntax is None or not wanted:
         return ()
-    weights, symbols = workspace.index.functions(wanted, syntax.family, _MAX_CANDIDATES)
+    scored = workspace.index.functions(wanted, syntax.family, _MAX_CANDIDATES)
     found: list[Chunk] = []
-    for symbol in _ranked(symbols, weights, document.path):
+    for symbol in _ranked(scored, document.path):
         chunk = _source(symbol, workspace)
         if chunk is not None and len(chunk.text) + len(chunk.path) <= room and chunk not in found:
             found.append(chunk)
@@ -61,19 +43,16 @@ def similar_functions(
     return tuple(found)
 
 
-def _ranked(symbols: Iterable[Symbol], weights: dict[str, float], path: str) -> list[Symbol]:
-    """The symbols that share words, best first. Tests are examples for tests only."""
+def _ranked(scored: Iterable[tuple[float, Symbol]], path: str) -> list[Symbol]:
+    """The symbols of other files, best first. Tests are examples for tests only."""
     is_test = "test" in PurePosixPath(path).name.lower()
 
-    def score(symbol: Symbol) -> float:
-        said = (*words_of(f"{symbol.signature} {symbol.doc}"), *words_of(symbol.name))
-        return sum(weights.get(word, 0.0) for word in said)  # a name, part of both, counts twice
+    def key(it: tuple[float, Symbol]) -> tuple[float, int, str, int]:
+        score, symbol = it
+        return -score, _distance(symbol.path, path), symbol.path, symbol.first_line
 
-    def key(symbol: Symbol) -> tuple[float, int, str, int]:
-        return -score(symbol), _distance(symbol.path, path), symbol.path, symbol.first_line
-
-    usable = (it for it in symbols if it.path != path and score(it) > 0)
-    return sorted((it for it in usable if is_test or not _is_test(it)), key=key)
+    usable = (it for it in scored if it[1].path != path and (is_test or not _is_test(it[1])))
+    return [symbol for _, symbol in sorted(usable, key=key)]
 
 
 def _is_test(symbol: Symbol) -> bool:
@@ -82,7 +61,7 @@ def _is_test(symbol: Symbol) -> bool:
 
 def _distance(path: str, other: str) -> int:
     """How many folders lie between two files."""
-    ours, theirs = PurePosixPath(path).parts[:-1], PurePosixPath(other).parts[:-1]
+    ours, theirs = path.split("/")[:-1], other.split("/")[:-1]
     shared = 0
     while shared < min(len(ours), len(theirs)) and ours[shared] == theirs[shared]:
         shared += 1
@@ -104,7 +83,3 @@ def _source(symbol: Symbol, workspace: Workspace) -> Chunk | None:
     now = min(same, key=lambda it: abs(it.first_line - symbol.first_line))
     lines = source.text.split("\n")[now.first_line : now.last_line + 1]
     return Chunk(source.path, "\n".join(lines)) if len(lines) <= MAX_LINES else None
-
-
-def _stem(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -16,13 +16,15 @@ from platformdirs import user_cache_path
 from inkling.context.languages import LANGUAGES
 
 # To be raised when what is kept of a file changes otherwise than by tables and queries.
-_EXTRACT_VERSION = 1
+_EXTRACT_VERSION = 2
 _CACHE_KIB = 16 * 1024
 _LOG_BYTES = 4 * 1024 * 1024
 
 # `posting` says which names stand in which files; `file_names` the same from the other side, as
 # 4-byte ids, so that a file's postings can be taken out. `left_out` are files that were looked at in
-# vain. `name.num_files` counts postings, since counting them on demand takes too long.
+# vain. `name.num_files` counts postings, since counting them on demand takes too long. `function_word` says
+# which functions speak of a word (with its language family before it), as 8-byte places: one row for all
+# files that were taken in together, since rows cost most of the time.
 _SCHEMA = """
 CREATE TABLE file (
     id INTEGER PRIMARY KEY,
@@ -31,7 +33,8 @@ CREATE TABLE file (
     language TEXT NOT NULL,
     family TEXT NOT NULL,
     mtime_ns INTEGER NOT NULL,
-    size INTEGER NOT NULL
+    size INTEGER NOT NULL,
+    batch INTEGER NOT NULL
 );
 CREATE INDEX file_by_stem ON file (stem);
 CREATE TABLE left_out (
@@ -63,7 +66,23 @@ CREATE TABLE symbol (
     PRIMARY KEY (file_id, position)
 ) WITHOUT ROWID;
 CREATE INDEX symbol_by_name ON symbol (name, family);
+CREATE TABLE function_word (
+    word TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    places BLOB NOT NULL,
+    PRIMARY KEY (word, batch)
+) WITHOUT ROWID;
 """
+
+
+def place_of(file_id: int, position: int, in_name: bool) -> int:
+    """Where a word of a function stands: the function, and whether it is in its name."""
+    return (file_id << 20 | position) << 1 | in_name
+
+
+def file_of(place: int) -> int:
+    """The id of the file that a place is in."""
+    return place >> 21
 
 
 def database_of(root: Path) -> Path:

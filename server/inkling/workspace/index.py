@@ -11,6 +11,7 @@ import math
 import os
 import sqlite3
 import threading
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,16 +27,12 @@ MAX_DEFINITIONS = 16
 _MAX_COMMON = 300
 # How many places of names are looked at for similar files, rarest names first.
 _MAX_POSTINGS = 2000
+# The same for functions that speak of a word; of the rarest word, so many are looked at anyhow.
+_MAX_FUNCTIONS = 4000
 # With more files of a name (`index.ts`) it says nothing about which belongs to which.
 _MAX_COUNTERPARTS = 64
 
 _SYMBOL = "path, name, kind, first_line, last_line, signature, doc"
-# With all that each says in `text`, put together once (what LIMIT is there for); one parameter, the
-# family.
-_FUNCTIONS = (
-    "SELECT file_id << 20 | position AS id, lower(name || ' ' || signature || ' ' || doc) AS text FROM symbol "
-    "WHERE kind IN ('function', 'method') AND family = ? LIMIT -1"
-)
 
 
 class _Open(NamedTuple):
@@ -90,37 +87,46 @@ class WorkspaceIndex:
 
     def functions(
         self, words: Sequence[str], family: str, limit: int
-    ) -> tuple[dict[str, float], tuple[Symbol, ...]]:
-        """What each word (lower case) weighs, and the functions and methods of a language family that
-        speak of the heaviest, likest first: in name, signature or documentation.
+    ) -> tuple[tuple[float, Symbol], ...]:
+        """The functions and methods of a language family that speak of the heaviest of these words
+        (`words.words_of`) in name, signature or documentation, likest first, each with its score.
 
-        A word weighs log(1 + functions / functions with it), and nothing if it is in none. Looks at all
-        functions.
+        A word counts log(1 + files / functions with it), and twice in a name.
         """
-        hits = " | ".join(f"((instr(text, ?) > 0) << {bit})" for bit in range(len(words)))
-        found: list[tuple[int, int]] = self._rows(
-            f"SELECT id, {hits or 0} AS hits FROM ({_FUNCTIONS}) WHERE hits", (*words, family)
+        keys = json.dumps([f"{family} {word}" for word in words])
+        counts = self._rows(
+            "SELECT SUM(LENGTH(places)) / 8 AS num, word FROM function_word "
+            "WHERE word IN (SELECT value FROM json_each(?)) GROUP BY word ORDER BY num, word",
+            (keys,),
         )
-        if not found:
-            return {}, ()
-        total = self._rows(f"SELECT COUNT(*) FROM ({_FUNCTIONS})", (family,))[0][0]
-        counts = [sum(mask >> bit & 1 for _, mask in found) for bit in range(len(words))]
-        weights = {
-            word: math.log(1 + total / count)
-            for word, count in zip(words, counts, strict=True)
-            if count
-        }
-        score_of = {
-            mask: sum(weights[word] for bit, word in enumerate(words) if mask >> bit & 1)
-            for mask in {mask for _, mask in found}
-        }
-        best = heapq.nsmallest(limit, found, key=lambda it: (-score_of[it[1]], it[0]))
+        num_files, room = self.num_files, _MAX_FUNCTIONS
+        scores: defaultdict[int, float] = defaultdict(float)
+        for count, word in counts:
+            if scores and count > room:
+                break
+            weight = math.log(1 + num_files / count)
+            for place in self._places(word, room):
+                scores[place >> 1] += weight * (1 + (place & 1))
+            room -= count
+        best = heapq.nsmallest(limit, scores, key=lambda place: (-scores[place], place))
         rows = self._rows(
-            f"SELECT {_SYMBOL} FROM (SELECT key AS place, value FROM json_each(?)) "
-            "JOIN symbol ON file_id = value >> 20 AND position = value & 0xFFFFF JOIN file ON file.id = file_id ORDER BY place",
-            (json.dumps([place for place, _ in best]),),
+            f"SELECT place, {_SYMBOL} FROM (SELECT key AS rank, value AS place FROM json_each(?)) "
+            "JOIN symbol ON file_id = place >> 20 AND position = place & 0xFFFFF "
+            "JOIN file ON file.id = file_id ORDER BY rank",
+            (json.dumps(best),),
         )
-        return weights, tuple(Symbol(*row) for row in rows)
+        return tuple((scores[place], Symbol(*row)) for place, *row in rows)
+
+    def _places(self, word: str, most: int) -> "array[int]":
+        """Where functions speak of a word, as `database.place_of` packs it."""
+        places: array[int] = array("q")
+        for (blob,) in self._rows(
+            "SELECT places FROM function_word WHERE word = ? ORDER BY batch", (word,)
+        ):
+            places.frombytes(blob)
+            if len(places) >= most:
+                break
+        return places[:most]
 
     def frequency(self, names: Iterable[str]) -> dict[str, int]:
         """In how many files each name stands; names that stand in none are left out."""

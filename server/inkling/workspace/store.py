@@ -6,8 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from inkling.context.languages import LANGUAGES
+from inkling.workspace.database import file_of, place_of
 from inkling.workspace.facts import Entry, Extract, Stamp
 from inkling.workspace.pairs import stem_of
+from inkling.workspace.words import words_of_function
+
+FUNCTION_KINDS = ("function", "method")
 
 
 class IndexStore:
@@ -39,12 +43,15 @@ class IndexStore:
                     if entry.extract is None
                 ),
             )
+            batch = self._connection.execute("SELECT COALESCE(MAX(batch), 0) + 1 FROM file")
+            (number,) = batch.fetchone()
             extracts = {
-                self._insert_file(entry, entry.extract): entry.extract
+                self._insert_file(entry, entry.extract, number): entry.extract
                 for entry in entries
                 if entry.extract is not None
             }
             self._insert_symbols(extracts)
+            self._insert_words(extracts, number)
             self._insert_names(extracts)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -52,14 +59,15 @@ class IndexStore:
         with self._connection:
             self._remove(paths)
 
-    def _insert_file(self, entry: Entry, extract: Extract) -> int:
+    def _insert_file(self, entry: Entry, extract: Extract, batch: int) -> int:
         family = LANGUAGES[extract.language].family
         stamp = entry.stamp
         cursor = self._connection.execute(
-            "INSERT INTO file (path, stem, language, family, mtime_ns, size) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO file (path, stem, language, family, mtime_ns, size, batch) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 *(entry.path, stem_of(entry.path), extract.language, family),
-                *(stamp.mtime_ns, stamp.size),
+                *(stamp.mtime_ns, stamp.size, batch),
             ),
         )
         assert cursor.lastrowid is not None
@@ -76,6 +84,19 @@ class IndexStore:
                 for file_id, extract in extracts.items()
                 for position, it in enumerate(extract.symbols)
             ),
+        )
+
+    def _insert_words(self, extracts: Mapping[int, Extract], batch: int) -> None:
+        places: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+        for file_id, extract in extracts.items():
+            family = LANGUAGES[extract.language].family
+            for position, it in enumerate(extract.symbols):
+                if it.kind in FUNCTION_KINDS:
+                    for word, in_name in words_of_function(it.name, it.signature, it.doc).items():
+                        places[f"{family} {word}"].append(place_of(file_id, position, in_name))
+        self._connection.executemany(
+            "INSERT INTO function_word VALUES (?, ?, ?)",
+            ((word, batch, places[word].tobytes()) for word in sorted(places)),
         )
 
     def _insert_names(self, extracts: Mapping[int, Extract]) -> None:
@@ -115,18 +136,19 @@ class IndexStore:
         for path in paths:
             self._connection.execute("DELETE FROM left_out WHERE path = ?", (path,))
             row = self._connection.execute(
-                "SELECT id, name_ids FROM file JOIN file_names ON file_id = id WHERE path = ?",
+                "SELECT id, batch, name_ids FROM file JOIN file_names ON file_id = id WHERE path = ?",
                 (path,),
             ).fetchone()
             if row is None:
                 continue
-            file_id, blob = row
+            file_id, batch, blob = row
             name_ids = array("I", blob)
             gone.update(name_ids)
             self._connection.executemany(
                 "DELETE FROM posting WHERE name_id = ? AND file_id = ?",
                 ((name_id, file_id) for name_id in name_ids),
             )
+            self._remove_words(file_id, batch)
             for table in ("symbol", "file_names"):
                 self._connection.execute(f"DELETE FROM {table} WHERE file_id = ?", (file_id,))
             self._connection.execute("DELETE FROM file WHERE id = ?", (file_id,))
@@ -137,3 +159,30 @@ class IndexStore:
         self._connection.executemany(
             "DELETE FROM name WHERE id = ? AND num_files = 0", ((name_id,) for name_id in gone)
         )
+
+    def _remove_words(self, file_id: int, batch: int) -> None:
+        """Take a file's functions out of the rows of the files that it came with."""
+        kinds = ", ".join("?" * len(FUNCTION_KINDS))
+        functions = self._connection.execute(
+            "SELECT family, name, signature, doc FROM symbol "
+            f"WHERE file_id = ? AND kind IN ({kinds})",
+            (file_id, *FUNCTION_KINDS),
+        ).fetchall()
+        words = {
+            f"{family} {word}" for family, *said in functions for word in words_of_function(*said)
+        }
+        for word in words:
+            key = (word, batch)
+            (blob,) = self._connection.execute(
+                "SELECT places FROM function_word WHERE word = ? AND batch = ?", key
+            ).fetchone()
+            left = array("q", (it for it in array("q", blob) if file_of(it) != file_id))
+            if left:
+                self._connection.execute(
+                    "UPDATE function_word SET places = ? WHERE word = ? AND batch = ?",
+                    (left.tobytes(), *key),
+                )
+            else:
+                self._connection.execute(
+                    "DELETE FROM function_word WHERE word = ? AND batch = ?", key
+                )

@@ -1,7 +1,7 @@
 """Which functions are examples for a described one: a real workspace with a real index."""
 
 from inkling.core import DocumentSnapshot
-from inkling.function.examples import MAX_LINES, similar_functions, words_of
+from inkling.function.examples import MAX_LINES, similar_functions
 from inkling.workspace.workspace import Workspace
 from tests.unit.function.conftest import Indexed
 
@@ -51,9 +51,3 @@ def test_an_example_is_the_whole_source_as_it_is_now(indexed: Indexed) -> None:
     assert similar_functions("send mail", document, workspace, 40_000) == ()
     file.unlink()
     assert similar_functions("send mail", document, workspace, 4000) == ()
-
-
-def test_names_are_taken_apart() -> None:
-    assert words_of("HTTPServer parseJSON2 order_items of the classes' address") == (
-        *("http", "server", "parse", "json", "order", "item", "classe", "address"),
-    )

@@ -283,11 +283,22 @@ def test_functions_by_the_words_they_speak_of(
 ) -> None:
     draw(root, SHOP)
     build(root, database)
-    weights, found = index.functions(["total", "price", "zebra"], "python", 10)
-    assert weights["price"] > weights["total"] > 0
-    assert "zebra" not in weights
-    assert [it.name for it in found] == ["make_item", "total", "test_total"]
-    assert [it.path for it in index.functions(["order"], "javascript", 10)[1]] == ["web/order.ts"]
-    assert len(index.functions(["total"], "python", 1)[1]) == 1
-    assert index.functions([], "python", 10) == ({}, ())
-    assert index.functions(["zebra"], "python", 10) == ({}, ())
+    found = index.functions(["total", "price", "zebra"], "python", 10)
+    assert [it.name for _, it in found] == ["total", "test_total", "make_item"]
+    assert found[0][0] == found[1][0] > found[2][0] > 0  # twice in a name
+    assert [it.path for _, it in index.functions(["order"], "javascript", 10)] == ["web/order.ts"]
+    assert len(index.functions(["total"], "python", 1)) == 1
+    assert index.functions([], "python", 10) == ()
+    assert index.functions(["zebra"], "python", 10) == ()
+
+
+def test_functions_that_have_gone_are_not_found(
+    root: Path, database: Path, index: WorkspaceIndex
+) -> None:
+    draw(root, SHOP)
+    build(root, database)
+    (path,) = {it.path for _, it in index.functions(["make"], "python", 10)}
+    (root / path).write_text("def other():\n    pass\n")
+    build(root, database)
+    assert index.functions(["make"], "python", 10) == ()
+    assert [it.name for _, it in index.functions(["other"], "python", 10)] == ["other"]
