@@ -28,7 +28,7 @@ class Projects:
         return self._folder / package.replace(":", "-").replace("/", "+")
 
     def lay_out(self, documents: Sequence[Document]) -> None:
-        """Write the packages' files and index each package; what is there already is kept."""
+        """Write the packages' files, and index each package into the user's cache, as for an editor."""
         packages = defaultdict(list)
         for document in documents:
             packages[self.root_of(document.package)].append(document)
@@ -50,7 +50,7 @@ def _lay_out(root: Path, documents: Sequence[Document]) -> None:
     for document in documents:
         file = root / document.path
         file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
+        if not file.exists() or file.read_text(encoding="utf-8") != document.text:
             file.write_text(document.text, encoding="utf-8")
     with contextlib.closing(IndexStore(connect_to_write(database_of(root)))) as store:
         update(store, root)

@@ -181,6 +181,8 @@ class RowBuilder:
             prepare(request, sitting.episode, self._target, sitting.settings, workspace)
         plan = sitting.episode.plan
         assert plan is not None
+        if not suffix.startswith(plan.suffix):
+            return None  # frozen at an earlier hole of the sitting: the answer may stand in it
         tail = text[plan.anchor : hole.cursor]
         num_tail = len(tokenizer.encode(tail))
         if num_tail > plan.tail_budget:  # the server would cut it

@@ -4,6 +4,7 @@ Pure work on snapshots that may take milliseconds: the completer runs it in its 
 the only user of an edit episode.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from inkling.prompt.redaction import redacted
 from inkling.silence import reason_for_silence
 from inkling.tokenizer import Tokenizer
 from inkling.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 # A line longer than this (characters) is data: parsing it again at each key could take a second.
 MAX_PARSED_LINE = 20_000
@@ -156,7 +159,12 @@ def _chunks(
         return ()
     others = _usable(request.others, settings)
     document, offset = request.document, request.offset
-    return related_code(document, offset, tree, others, request.recent, workspace, room)
+    try:
+        return related_code(document, offset, tree, others, request.recent, workspace, room)
+    except Exception:
+        # It reads files that anybody wrote. A fault there shall cost the related code, not the completion.
+        log.exception("no related code for %s", document.path)
+        return ()
 
 
 def _usable(others: tuple[DocumentSnapshot, ...], settings: Settings) -> Iterator[DocumentSnapshot]:

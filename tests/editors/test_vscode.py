@@ -142,11 +142,12 @@ def test_one_undo_takes_back_what_was_accepted(workbench: Workbench) -> None:
 
 
 def test_beside_the_list_of_suggestions_the_text_goes_on_from_the_chosen_one(
-    workbench: Workbench,
+    workbench: Workbench, request: pytest.FixtureRequest
 ) -> None:
     settings = workbench.workspace / ".vscode" / "settings.json"
     settings.parent.mkdir()
     settings.write_text('{"editor.wordBasedSuggestions": "currentDocument"}')
+    request.addfinalizer(lambda: shutil.rmtree(settings.parent, ignore_errors=True))
     text = "def mean_weight(a):\n    pass\n\n\ndef mean_length(b):\n    pass\n\n\nprint(mean_"
     file = workbench.open("suggestions.py", text)
     workbench.press("Control+Space")
@@ -154,7 +155,6 @@ def test_beside_the_list_of_suggestions_the_text_goes_on_from_the_chosen_one(
     workbench.wait_until(lambda: workbench.ghost().startswith("length"), "the first suggestion")
     workbench.press("ArrowDown")
     workbench.wait_until(lambda: workbench.ghost().startswith("weight"), "the second suggestion")
-    shutil.rmtree(settings.parent)
     ghost = workbench.wait_for_ghost()
     assert ghost != "weight"
     workbench.picture("suggestions")

@@ -218,7 +218,7 @@ export class Completions implements Disposable {
     this.repaint.typed();
     if (others.length > 0 || !stream.follow(change)) {
       this.end(document);
-    } else if (stream.isShownAhead && isAcceptedPart(change.text)) {
+    } else if (stream.isShownAhead && isAcceptedPart(change.text) && change.text !== stream.suggested) {
       void commands.executeCommand(ACCEPTED, ...stream.acceptedSoFar).then(undefined, (error: unknown) => {
         this.log.error('The server did not note what was accepted.', error);
       });

@@ -39,14 +39,18 @@ export class Stream {
   private wake: () => void = () => undefined;
   private nextChange = this.anotherChange();
 
-  /** `suggested`: what the suggestion chosen in VS Code's list would insert at the cursor. While the list
+  /** The suggestion that is chosen now. */
+  suggested: string | undefined;
+
+  /** `askedWith`: what the suggestion chosen in VS Code's list would insert at the cursor. While the list
    * is open, only texts that go on from there are shown; undefined where none is open. */
   constructor(
     readonly document: TextDocument,
     position: Position,
     readonly isInvoked: boolean,
-    public suggested: string | undefined,
+    private readonly askedWith: string | undefined,
   ) {
+    this.suggested = askedWith;
     this.start = document.offsetAt(position);
   }
 
@@ -136,10 +140,13 @@ export class Stream {
     return shown;
   }
 
-  /** Whether VS Code would show it, with this suggestion chosen. */
+  /** Whether it is what to show with this suggestion chosen. Without one, not what goes on from another. */
   goesOnFrom(suggested: string | undefined): boolean {
-    const isAskedFor = !this.isTypedInto && this.suggested === suggested;
-    return !suggested || isAskedFor || (this.rest ?? '').startsWith(suggested);
+    if (!suggested) {
+      return !this.askedWith || this.typed.startsWith(this.askedWith);
+    }
+    const isAskedFor = !this.isTypedInto && this.askedWith === suggested;
+    return isAskedFor || (this.rest ?? '').startsWith(suggested);
   }
 
   /** What tells the server that the text was accepted up to the cursor. */

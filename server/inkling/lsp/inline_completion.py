@@ -71,19 +71,19 @@ async def answer(
     snapshot = document.snapshot(ls.roots)
     chosen = _chosen_ahead(ls, document, offset, params.context.selected_completion_info)
     # As if the suggestion chosen in the editor's menu stood there already: it shows no other text.
+    inserted = chosen.replace("\n", "\r\n") if "\r\n" in snapshot.text else chosen
     before, after = snapshot.text[:offset], snapshot.text[offset:]
     request = CompletionRequest(
-        replace(snapshot, text=before + chosen + after) if chosen else snapshot,
-        offset + len(chosen),
+        replace(snapshot, text=before + inserted + after) if inserted else snapshot,
+        offset + len(inserted),
         trigger,
         num_alternatives=num_alternatives,
     )
 
     def grow(state: Completion) -> None:
-        state = _behind(chosen, state)
         if patience_s is None:  # what is streamed is on screen, and may be accepted
-            ls.acceptances.show(state, snapshot)
-        on_growth(show(state, at))
+            ls.acceptances.show(state, request.document)
+        on_growth(show(_behind(chosen, state), at))
 
     work = _newest_state(ls, request, grow, patience_s)
     try:
@@ -93,10 +93,9 @@ async def answer(
         return ls.silent(f"internal error: {error!r}")
     if completion is None:
         return None
-    completion = _behind(chosen, completion)
     ls.status.answered(completion.silence)
-    ls.acceptances.show(completion, snapshot)
-    return show(completion, at)
+    ls.acceptances.show(completion, request.document)
+    return show(_behind(chosen, completion), at)
 
 
 def _chosen_ahead(
@@ -113,17 +112,16 @@ def _chosen_ahead(
     end = document.offset_at(info.range.end, ls.encoding)
     typed = (document.text or "")[start:offset]
     goes_on = start <= offset == end and info.text.startswith(typed)
-    return info.text[len(typed) :] if goes_on else ""
+    return info.text[len(typed) :].replace("\r\n", "\n") if goes_on else ""
 
 
 def _behind(chosen: str, completion: Completion) -> Completion:
-    """The completion with the chosen suggestion before it, for the cursor before both."""
+    """The completion as it is shown: with the chosen suggestion before it, which is not ours to count."""
     if not chosen or not completion.text:
         return completion
     return replace(
         completion,
         text=chosen + completion.text,
-        offset=completion.offset - len(chosen),
         alternatives=tuple(_behind(chosen, it) for it in completion.alternatives),
     )
 

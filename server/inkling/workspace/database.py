@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from inkling.context.languages import LANGUAGES
 
-# To be raised when what is kept of a file changes otherwise than by tables and queries.
+# To be raised when what is kept of a file changes otherwise than by tables and queries (by `words.py`, say).
 _EXTRACT_VERSION = 2
 _CACHE_KIB = 16 * 1024
 _LOG_BYTES = 4 * 1024 * 1024

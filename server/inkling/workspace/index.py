@@ -1,4 +1,4 @@
-"""Ask the index of a workspace. Every query is a matter of a millisecond or two; none ever raises.
+"""Ask the index of a workspace. A query is a matter of milliseconds; none ever raises.
 
 While the index is missing, locked or damaged, answers are empty; while it is being built, they hold
 what is there so far.

@@ -102,14 +102,16 @@ def _first(base: Path, endings: tuple[str, ...]) -> Path | None:
 
 
 def _statements(node: Node) -> Iterator[ImportStatement]:
+    # While an import is typed, the parser puts empty names where some are missing.
     named = (_name_and_alias(it) for it in node.children_by_field_name("name"))
-    names = [it for it in named if all(it)]  # while it is typed, the parser puts an empty one there
+    names = [it for it in named if all(it)]
     module = node.child_by_field_name("module_name")
     if module is None:
         yield from (ImportStatement(name) for name, _ in names)
         return
     is_all = any(child.type == "wildcard_import" for child in node.children)
-    yield ImportStatement(text_of(module), tuple(names), is_all)
+    if name := text_of(module):
+        yield ImportStatement(name, tuple(names), is_all)
 
 
 def _name_and_alias(node: Node) -> tuple[str, str]:

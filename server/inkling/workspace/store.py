@@ -173,10 +173,12 @@ class IndexStore:
         }
         for word in words:
             key = (word, batch)
-            (blob,) = self._connection.execute(
+            row = self._connection.execute(
                 "SELECT places FROM function_word WHERE word = ? AND batch = ?", key
             ).fetchone()
-            left = array("q", (it for it in array("q", blob) if file_of(it) != file_id))
+            if row is None:
+                continue
+            left = array("q", (it for it in array("q", row[0]) if file_of(it) != file_id))
             if left:
                 self._connection.execute(
                     "UPDATE function_word SET places = ? WHERE word = ? AND batch = ?",

@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 
+from inkling import preparation
 from inkling.completer import Completer, Status
 from inkling.config import Settings
 from inkling.core import CompletionRequest
@@ -21,6 +22,21 @@ async def test_a_line_is_completed(completer: Completer, fake: FakeClient) -> No
     assert completion.is_final
     assert not completion.from_cache
     assert fake.prompts[0].endswith("def add(a, b):\n    return ")
+
+
+async def test_a_fault_in_other_files_costs_their_code_and_not_the_completion(
+    completer: Completer,
+    fake: FakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("a file that nobody thought of")
+
+    monkeypatch.setattr(preparation, "related_code", fail)
+    fake.script = "a + b"
+    assert (await final(completer, "def add(a, b):\n    return ‸\n")).text == "a + b"
+    assert "no related code" in caplog.text
 
 
 async def test_within_a_line_the_engine_stops_at_its_end(

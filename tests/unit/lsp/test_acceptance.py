@@ -58,6 +58,20 @@ async def test_shown_accepted_and_kept(editor: Editor) -> None:
     await until_shown(editor, "| python | 1 | 1 (100 %) | 4 of 7 (57 %) |")
 
 
+async def test_what_the_chosen_suggestion_adds_is_not_counted(editor: Editor) -> None:
+    await editor.start()
+    editor.open("x = calc\n")
+    editor.completer.script = lambda _: ["(a, b)"]
+    word = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 8}}
+    chosen = {"range": word, "text": "calculate"}
+    context = {"triggerKind": 2, "selectedCompletionInfo": chosen}
+    item = (await editor.ask_at(0, 8, context=context))["items"][0]
+    assert item["insertText"] == "ulate(a, b)"
+    editor.insert(0, 8, "ulate(a, b)")
+    await accept(editor, item)
+    await until_shown(editor, "| python | 1 | 1 (100 %) | 6 of 6 (100 %) |")
+
+
 async def test_a_part_that_is_accepted_is_followed_but_no_accepted_completion(
     editor: Editor,
 ) -> None:

@@ -117,6 +117,13 @@ def test_installed_python_packages(tmp_path: Path, picture: str, expected: str) 
     assert found(tmp_path, "app/main.py", "from x import b", installed=False) == []
 
 
+@pytest.mark.parametrize("text", ["from  import (b)", "from  import *", "from  import (b as c, d)"])
+def test_an_import_without_its_module_yet_finds_nothing(tmp_path: Path, text: str) -> None:
+    draw(tmp_path, ".venv/pyvenv.cfg: home = x\napp/")
+    draw(tmp_path / SITE, "x/__init__.py: def b(): pass")
+    assert found(tmp_path, "app/main.py", text) == []
+
+
 def test_the_workspace_comes_before_what_is_installed(tmp_path: Path) -> None:
     draw(tmp_path, f".venv/pyvenv.cfg: home = x\n{SITE}/x.py:\nx.py:")
     assert found(tmp_path, "main.py", "import x") == ["x.py:"]

@@ -297,8 +297,19 @@ def test_functions_that_have_gone_are_not_found(
 ) -> None:
     draw(root, SHOP)
     build(root, database)
-    (path,) = {it.path for _, it in index.functions(["make"], "python", 10)}
-    (root / path).write_text("def other():\n    pass\n")
+    (root / "shop/item.py").write_text("def other():\n    pass\n")
+    (root / "tests/test_order.py").unlink()
     build(root, database)
-    assert index.functions(["make"], "python", 10) == ()
     assert [it.name for _, it in index.functions(["other"], "python", 10)] == ["other"]
+    assert index.functions(["make"], "python", 10) == ()
+    with closing(sqlite3.connect(database)) as connection:
+        words = dict(connection.execute("SELECT word, LENGTH(places) / 8 FROM function_word"))
+    # Two functions of the first batch are left of it: `total`, and TypeScript's.
+    assert words == {
+        "python total": 1,
+        "python other": 1,
+        "javascript make": 1,
+        "javascript order": 1,
+        "javascript price": 1,
+        "javascript number": 1,
+    }
