@@ -36,7 +36,7 @@ SETTINGS: dict[str, Any] = {
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.suggestOnTriggerCharacters": False,
-    "editor.wordBasedSuggestions": "off",
+    "editor.wordBasedSuggestions": "currentDocument",  # in the list, which only opens by hand
     "editor.autoClosingBrackets": "never",
     "editor.autoClosingQuotes": "never",
     "editor.minimap.enabled": False,

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import signal
 import time
 
@@ -142,18 +141,16 @@ def test_one_undo_takes_back_what_was_accepted(workbench: Workbench) -> None:
 
 
 def test_beside_the_list_of_suggestions_the_text_goes_on_from_the_chosen_one(
-    workbench: Workbench, request: pytest.FixtureRequest
+    workbench: Workbench,
 ) -> None:
-    settings = workbench.workspace / ".vscode" / "settings.json"
-    settings.parent.mkdir()
-    settings.write_text('{"editor.wordBasedSuggestions": "currentDocument"}')
-    request.addfinalizer(lambda: shutil.rmtree(settings.parent, ignore_errors=True))
     text = "def mean_weight(a):\n    pass\n\n\ndef mean_length(b):\n    pass\n\n\nprint(mean_"
     file = workbench.open("suggestions.py", text)
     workbench.press("Control+Space")
-    workbench.page.wait_for_selector(".suggest-widget.visible .monaco-list-row.focused")
+    row = workbench.page.locator(".suggest-widget.visible .monaco-list-row.focused")
+    row.filter(has_text="mean_length").wait_for()
     workbench.wait_until(lambda: workbench.ghost().startswith("length"), "the first suggestion")
     workbench.press("ArrowDown")
+    row.filter(has_text="mean_weight").wait_for()
     workbench.wait_until(lambda: workbench.ghost().startswith("weight"), "the second suggestion")
     ghost = workbench.wait_for_ghost()
     assert ghost != "weight"
