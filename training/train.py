@@ -2,10 +2,11 @@
 
     python -m training.train DATA WORK [--start CHECKPOINT] [--seconds S] [--stop-after S]
 
-DATA holds corpus-*.jsonl.xz and tokenizer.json. WORK gets projects/ (the packages;
-their indexes lie in the user's cache), checkpoint.pt (weights, optimizers, progress; every two minutes), weights.safetensors (bf16,
-transformers' names) and log.txt. --start is a checkpoint whose weights are the first ones, with the
-same tokenizer; without it they are random. Progress is measured in seconds of training: --seconds is the whole schedule, --stop-after ends this run
+DATA holds corpus-*.jsonl.xz and tokenizer.json. WORK gets projects/ (the packages; their
+indexes lie in the user's cache), checkpoint.pt (weights, optimizers, progress; every two minutes),
+weights.safetensors (bf16, transformers' names) and log.txt. --start is a checkpoint whose weights are
+the first ones, with the same tokenizer; without it they are random. Progress is measured in seconds
+of training: --seconds is the whole schedule, --stop-after ends this run
 earlier. A number in a file WORK/seconds sets the schedule's length anew while it runs.
 """
 
