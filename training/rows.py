@@ -168,7 +168,10 @@ class RowBuilder:
     ) -> Example | None:
         """The prompt a server with this file open would send at the hole, and the middle."""
         shape, tokenizer, text = self._shape, self._tokenizer, document.text
-        suffix = "" if rng.random() < shape.no_suffix_share else text[hole.end :]
+        suffix = text[hole.end :]
+        # Within a line something always follows: without it, nobody would close the brackets.
+        if rng.random() < shape.no_suffix_share and not suffix.partition("\n")[0].strip():
+            suffix = ""
         cursors = [hole.cursor]
         if rng.random() < shape.earlier_plan_share:
             cursors.insert(0, _lines_above(text, hole.cursor, rng.randint(0, LINES_ABOVE)))

@@ -42,7 +42,9 @@ class EngineSettings(BaseModel):
     ] = 30.0
     context_len: Annotated[
         int | None,
-        Field(ge=64, description="Longest prompt + completion in tokens; unset: the model's own."),
+        Field(
+            ge=64, description="Longest prompt + completion in tokens; unset: what fits the device."
+        ),
     ] = None
     kv_tokens: Annotated[
         int, Field(ge=1024, description="Tokens of KV cache kept for reuse, over all prompts.")

@@ -3,15 +3,22 @@
 from inkling.config import EngineSettings
 
 PAGE_LEN = 16  # tokens
+# The demo model reads 3,900 tokens 4.6 times as long as 1,120 on two cores (bench/RESULTS.md).
+CPU_CONTEXT_LEN = 1280
 
 
-def context_len(settings: EngineSettings, longest: int) -> int:
-    """Tokens of the longest prompt with its completion, for a model that can take `longest`."""
-    # A long context is not paid for unasked: 131,072 tokens of gpt-oss-20b are 6 GiB in fp16.
-    return min(settings.context_len or settings.kv_tokens, longest)
+def context_len(settings: EngineSettings, longest: int, device: str) -> int:
+    """Tokens of the longest prompt with its completion, for a model that can take `longest`.
+
+    `device`: "cpu" or "cuda".
+    """
+    # A long context is not paid for unasked: 131,072 tokens of gpt-oss-20b are 6 GiB in fp16, and
+    # a CPU would take seconds to read them.
+    unasked = settings.kv_tokens if device == "cuda" else CPU_CONTEXT_LEN
+    return min(settings.context_len or unasked, longest)
 
 
-def num_pages(settings: EngineSettings, longest: int) -> int:
+def num_pages(settings: EngineSettings, longest: int, device: str) -> int:
     """Pages of PAGE_LEN tokens that the KV cache shall have."""
     # One request must always fit, with a page to spare for copy-on-write.
-    return max(settings.kv_tokens, context_len(settings, longest)) // PAGE_LEN + 2
+    return max(settings.kv_tokens, context_len(settings, longest, device)) // PAGE_LEN + 2

@@ -13,6 +13,7 @@ from inkling.config import EngineSettings
 from inkling.core import Usage
 from inkling.engine.app import make_app
 from inkling.engine.bodies import ChatMessage
+from inkling.engine.budget import CPU_CONTEXT_LEN
 from inkling.engine.harmony import render_chat
 from inkling.engine.kv import CacheFull
 from inkling.engine.metrics import Metrics
@@ -215,11 +216,12 @@ async def test_a_request_without_room_may_come_again(
 
 
 def test_a_long_context_is_not_paid_for_unasked() -> None:
-    picked = Picked(ToyModel(), TOKENIZER, Path("/toy"), "toy", "demo", "cpu", "toy model")
-    for settings, expected in (
-        (EngineSettings(kv_tokens=2048), 2048),
-        (EngineSettings(kv_tokens=2048, context_len=4096), 4096),
+    for device, settings, expected in (
+        ("cuda", EngineSettings(kv_tokens=2048), 2048),
+        ("cpu", EngineSettings(kv_tokens=2048), CPU_CONTEXT_LEN),
+        ("cpu", EngineSettings(kv_tokens=2048, context_len=4096), 4096),
     ):
+        picked = Picked(ToyModel(), TOKENIZER, Path("/toy"), "toy", "demo", device, "toy model")
         serving = make_serving(picked, settings)
         serving.scheduler.stop()
         assert serving.context_len == expected
