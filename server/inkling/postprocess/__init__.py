@@ -8,6 +8,7 @@ returned for a shorter one. Those that judge by what comes later stand behind th
 
 from collections.abc import Callable
 
+from inkling.postprocess.bare_opener import trim_bare_opener
 from inkling.postprocess.blanks import stop_at_blanks
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.postprocess.brackets import stop_at_excess_closer
@@ -45,6 +46,7 @@ CUTS: tuple[Callable[[Draft], Draft], ...] = (
     stop_at_excess_quote,
     trim_suffix_overlap,
     stop_at_unclosed,
+    trim_bare_opener,
     trim_trailing_space,
 )
 

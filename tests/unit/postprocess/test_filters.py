@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from inkling.core import Extent
 from inkling.postprocess import Draft, Place, apply_filters, cut
+from inkling.postprocess.bare_opener import trim_bare_opener
 from inkling.postprocess.blanks import stop_at_blanks
 from inkling.postprocess.block_end import stop_at_block_end
 from inkling.postprocess.prompt_tags import stop_at_prompt_tag
@@ -195,6 +196,26 @@ def test_nothing_but_blanks_ends_while_other_filters_wait(line_before: str, blan
 )
 def test_a_line_leaves_nothing_open_by_accident(picture: str, kept: str) -> None:
     check(stop_at_unclosed, picture, kept, language="python")
+
+
+@pytest.mark.parametrize(
+    ("picture", "kept"),
+    [
+        ('def f():├\n    """┤', ""),
+        ('def f(├a):\n    """┤', "a):"),
+        ('def f():├\n    """Say┤', '\n    """Say'),
+        ('def f():├\n    """Say."""┤', '\n    """Say."""'),
+        ('def f():\n    """Say.├\n    """┤', '\n    """'),
+        ('text = ├"""┤"""\n', '"""'),
+        ('text = ├""┤\n', '""'),
+    ],
+)
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_quotes_that_open_a_docstring_are_not_shown_alone(
+    picture: str, kept: str, is_whole: bool
+) -> None:
+    is_done = None if is_whole else False
+    check(trim_bare_opener, picture, kept, language="python", is_whole=is_whole, is_done=is_done)
 
 
 def test_the_prompts_own_form_ends_a_completion() -> None:

@@ -33,6 +33,8 @@ PYTHON = (
     "return {",
     "    value: names[",
     'a = environ["A',
+    '"""',
+    '"""Load the data.',
     "}",
     "",
 )
@@ -46,6 +48,7 @@ TYPESCRIPT = (
     "run(() => {",
     "// Load the data (all of it).",
     "`text }`,",
+    "`",
     "run(",
     "const all = [data,",
     "value;",
