@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import time
 import zlib
 from functools import cache
 from pathlib import Path
@@ -14,11 +15,13 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from inkling.context.languages import LANGUAGES
+from inkling.workspace.lock import alone
 
 # To be raised when what is kept of a file changes otherwise than by tables and queries (by `words.py`, say).
 _EXTRACT_VERSION = 2
 _CACHE_KIB = 16 * 1024
 _LOG_BYTES = 4 * 1024 * 1024
+UNUSED_DAYS = 60
 
 # `posting` says which names stand in which files; `file_names` the same from the other side, as
 # 4-byte ids, so that a file's postings can be taken out. `left_out` are files that were looked at in
@@ -122,7 +125,9 @@ def connect_to_write(database: Path) -> sqlite3.Connection:
     Raises OSError and sqlite3.Error when there can be none.
     """
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    remove_unused(database)
     if database.exists():
+        os.utime(database)
         with contextlib.suppress(sqlite3.DatabaseError):
             return _open(database, is_new=False)
         remove(database)
@@ -134,6 +139,17 @@ def remove(database: Path) -> None:
     """Delete an index. Who reads it goes on with what was there and finds out at the next query."""
     for ending in ("", "-wal", "-shm"):
         database.with_name(database.name + ending).unlink(missing_ok=True)
+
+
+def remove_unused(database: Path) -> None:
+    """Delete the indexes beside this one that nobody has opened to write for UNUSED_DAYS, and which
+    no process holds: of workspaces that are gone, or no longer worked in."""
+    oldest = time.time() - UNUSED_DAYS * 86_400
+    for other in database.parent.glob("*.sqlite"):
+        with contextlib.suppress(OSError):
+            if other != database and other.stat().st_mtime < oldest:
+                with alone(other, wait=False):
+                    remove(other)
 
 
 def _open(database: Path, is_new: bool) -> sqlite3.Connection:

@@ -9,7 +9,6 @@ wait for it to end.
 """
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -17,8 +16,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from inkling.workspace.lock import alone
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(database):
+        with alone(database, wait=True):
             keep_up(root.resolve(), database)
     except (OSError, sqlite3.Error) as error:
         log.error("%s cannot be indexed into %s: %s", root, database, error)
@@ -65,19 +66,6 @@ def keep_up(root: Path, database: Path) -> None:
                 log.warning("the index is damaged and is built anew: %s", error)
                 remove(database)
                 time.sleep(1)
-
-
-@contextlib.contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """Be the only indexer of a database; waits for the one there is to end."""
-    descriptor = os.open(
-        database.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _end_with_stdin() -> None:

@@ -1,8 +1,8 @@
-"""Where Python's modules lie: in the workspace, else in its environment's site-packages."""
+"""Where Python's modules lie: in the workspace, else in its environment's site-packages and what they add."""
 
 import os
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tree_sitter import Node
@@ -76,9 +76,10 @@ class PythonModules:
     def _site_packages(self) -> tuple[Path, ...]:
         if not self._installed:
             return ()
-        return tuple(
+        folders = [
             it for env in self._environments() for it in env.glob("lib/python3*/site-packages")
-        )
+        ]
+        return tuple(dict.fromkeys((*folders, *(it for f in folders for it in _added_to(f)))))
 
     def _environments(self) -> Iterator[Path]:
         for project in self._projects:
@@ -87,6 +88,29 @@ class PythonModules:
                     yield project / name
         if active := os.environ.get("VIRTUAL_ENV"):
             yield Path(active)
+
+
+def _added_to(site_packages: Path) -> tuple[Path, ...]:
+    """The folders that its `.pth` files add, which is how editable installs are found.
+
+    Lines that would be run by Python are not: what an import hook finds stays unknown.
+    """
+    try:
+        return _lines_of_pth_files(site_packages, site_packages.stat().st_mtime_ns)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=16)
+def _lines_of_pth_files(folder: Path, mtime_ns: int) -> tuple[Path, ...]:
+    """`mtime_ns` is the folder's: installing anything changes it."""
+    lines = (
+        line.strip()
+        for file in sorted(folder.glob("*.pth"))
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
+    paths = (line for line in lines if line and not line.startswith(("#", "import ", "import\t")))
+    return tuple(path for line in paths if is_folder(path := folder / line))
 
 
 def _first(base: Path, endings: tuple[str, ...]) -> Path | None:

@@ -124,6 +124,19 @@ def test_an_import_without_its_module_yet_finds_nothing(tmp_path: Path, text: st
     assert found(tmp_path, "app/main.py", text) == []
 
 
+def test_an_editable_install_leads_to_its_sources(tmp_path: Path) -> None:
+    draw(tmp_path, ".venv/pyvenv.cfg: home = x\napp/\nlibs/paint/code/x.py: def b(): pass")
+    pth = f"# paths\nimport x; x.run()\n/nowhere\n{tmp_path}/libs/paint/code\n"
+    site = tmp_path / SITE
+    site.mkdir(parents=True)
+    assert found(tmp_path, "app/main.py", "from x import b") == []
+    (site / "_paint.pth").write_text(pth)
+    assert found(tmp_path, "app/main.py", "from x import b") == ["libs/paint/code/x.py: b"]
+    (site / "x.py").touch()
+    assert found(tmp_path, "app/main.py", "from x import b") == [f"{SITE}/x.py: b"]
+    assert found(tmp_path, "app/main.py", "from x import b", installed=False) == []
+
+
 def test_the_workspace_comes_before_what_is_installed(tmp_path: Path) -> None:
     draw(tmp_path, f".venv/pyvenv.cfg: home = x\n{SITE}/x.py:\nx.py:")
     assert found(tmp_path, "main.py", "import x") == ["x.py:"]

@@ -3,14 +3,16 @@
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from inkling.workspace.database import connect_to_write, database_of
+from inkling.workspace.database import UNUSED_DAYS, connect_to_write, database_of
 from inkling.workspace.index import MAX_DEFINITIONS, WorkspaceIndex
+from inkling.workspace.lock import alone
 from inkling.workspace.store import IndexStore
 from inkling.workspace.updates import update
 from tests.unit.workspace.folders import draw
@@ -46,6 +48,19 @@ SHOP = r"""
     web/view.ts: import { makeOrder } from "./order";\nconst price = makeOrder(1);\n
     tests/test_order.py: from shop.order import Order\n\ndef test_total(): assert Order().total()\n
 """.replace(r"\"", '"')
+
+
+def test_an_index_that_nobody_uses_any_more_is_deleted(tmp_path: Path) -> None:
+    old, held, recent, own = (tmp_path / f"{name}.sqlite" for name in ("a", "b", "c", "d"))
+    for file in (old, held, recent, own):
+        connect_to_write(file).close()
+    long_ago = time.time() - (UNUSED_DAYS + 1) * 86_400
+    for file in (old, held, own):
+        os.utime(file, (long_ago, long_ago))
+    with alone(held, wait=True):
+        connect_to_write(own).close()
+    assert [file.exists() for file in (old, held, recent, own)] == [False, True, True, True]
+    assert time.time() - own.stat().st_mtime < 3600
 
 
 def test_symbols_by_name_and_family(root: Path, database: Path, index: WorkspaceIndex) -> None:
