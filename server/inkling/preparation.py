@@ -4,6 +4,7 @@ Pure work on snapshots that may take milliseconds: the completer runs it in its 
 the only user of an edit episode.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,8 +144,10 @@ def _examples(
     if workspace is None or not settings.related_code:
         return ()
     share = int(room * EXAMPLES_SHARE)
-    found = similar_functions(place.description, document, workspace, share)
-    return tuple(Chunk(it.path, redacted(it.text)) for it in found)
+    with _at_its_own_cost(document):
+        found = similar_functions(place.description, document, workspace, share)
+        return tuple(Chunk(it.path, redacted(it.text)) for it in found)
+    return ()
 
 
 def _chunks(
@@ -159,12 +162,18 @@ def _chunks(
         return ()
     others = _usable(request.others, settings)
     document, offset = request.document, request.offset
-    try:
+    with _at_its_own_cost(document):
         return related_code(document, offset, tree, others, request.recent, workspace, room)
+    return ()
+
+
+@contextlib.contextmanager
+def _at_its_own_cost(document: DocumentSnapshot) -> Iterator[None]:
+    """Related code is read from files that anybody wrote: a fault there costs it, not the completion."""
+    try:
+        yield
     except Exception:
-        # It reads files that anybody wrote. A fault there shall cost the related code, not the completion.
         log.exception("no related code for %s", document.path)
-        return ()
 
 
 def _usable(others: tuple[DocumentSnapshot, ...], settings: Settings) -> Iterator[DocumentSnapshot]:

@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+from pathlib import Path
 
 import pytest
 
 from inkling import preparation
 from inkling.completer import Completer, Status
 from inkling.config import Settings
-from inkling.core import CompletionRequest
+from inkling.core import CompletionRequest, DocumentSnapshot
 from inkling.errors import EngineUnavailable
 from tests.pictures import at_cursor, document
 from tests.unit.completer.asking import final, request, states
@@ -24,18 +25,33 @@ async def test_a_line_is_completed(completer: Completer, fake: FakeClient) -> No
     assert fake.prompts[0].endswith("def add(a, b):\n    return ")
 
 
+@pytest.mark.parametrize(
+    ("faulty", "picture"),
+    [
+        ("related_code", "def add(a, b):\n    return ‸\n"),
+        ("similar_functions", "# Add two numbers.\n‸\n"),
+    ],
+)
 async def test_a_fault_in_other_files_costs_their_code_and_not_the_completion(
     completer: Completer,
     fake: FakeClient,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    faulty: str,
+    picture: str,
 ) -> None:
     def fail(*_: object) -> None:
         raise IndexError("a file that nobody thought of")
 
-    monkeypatch.setattr(preparation, "related_code", fail)
-    fake.script = "a + b"
-    assert (await final(completer, "def add(a, b):\n    return ‸\n")).text == "a + b"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(preparation, faulty, fail)
+    await completer.set_roots([tmp_path])
+    text, offset = at_cursor(picture)
+    (tmp_path / "app.py").write_text(text)
+    file = DocumentSnapshot((tmp_path / "app.py").as_uri(), "app.py", "python", text, 1)
+    fake.script = "sum = a + b"
+    assert (await final(completer, CompletionRequest(file, offset))).text == "sum = a + b"
     assert "no related code" in caplog.text
 
 
