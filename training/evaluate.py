@@ -29,6 +29,7 @@ from inkling.context.chunks import rank_chunks
 from inkling.context.neighbours import neighbours
 from inkling.context.syntax import parse
 from inkling.core import Extent
+from inkling.engine.budget import PAGE_LEN, context_len
 from inkling.engine.exl2 import load_checkpoint
 from inkling.engine.generate import Generator
 from inkling.engine.job import Event, Finished, Job, Token
@@ -45,7 +46,6 @@ from training.corpus import download_held_out, read_held_out
 from training.documents import Document
 from training.holes import Hole, make_holes, with_hole, write_sources
 
-PAGE_LEN = 16
 RESAMPLES = 2000
 SAMPLES_SHOWN = 24
 
@@ -74,11 +74,11 @@ class Asker:
         model = load_checkpoint(checkpoint, device)
         self._tokenizer = Tokenizer.load(checkpoint)
         self._settings = Settings()
-        context_len = model.config.max_position_embeddings
-        store = model.new_kv(context_len // PAGE_LEN + 1, PAGE_LEN)
-        self._budget = context_len - max(self._settings.line_tokens, self._settings.block_tokens)
+        limit = context_len(self._settings.engine, model.config.max_position_embeddings, device)
+        store = model.new_kv(limit // PAGE_LEN + 1, PAGE_LEN)
+        self._budget = limit - max(self._settings.line_tokens, self._settings.block_tokens)
         self._generator = Generator(
-            model, KVCache(store), store, Vocabulary(self._tokenizer), context_len, context_len
+            model, KVCache(store), store, Vocabulary(self._tokenizer), limit, limit
         )
         self._sources, self._with_chunks = sources, with_chunks
         self._texts = {(d.package, d.path): d.text for d in documents}
