@@ -75,6 +75,7 @@ def read_form(folder: Path) -> Form:
     path = folder / "config.json"
     fields = _read(path)
     names = fields.get("architectures") or []
+    names = names if isinstance(names, list) else [names]
     if "GptOssForCausalLM" not in names and (names or fields.get("model_type") != "gpt_oss"):
         found = ", ".join(map(str, names)) or fields.get("model_type") or "no architecture"
         raise CheckpointError(
@@ -153,7 +154,7 @@ def _weight_files(folder: Path) -> list[str]:
         weight_map = _read(index).get("weight_map")
         if not isinstance(weight_map, dict):
             raise CheckpointError(f"{index} is no index of files: pull or convert it again.")
-        return sorted(map(str, set(weight_map.values())))
+        return sorted({str(name) for name in weight_map.values()})
     return sorted(path.name for path in folder.glob("*.safetensors")) or ["model.safetensors"]
 
 

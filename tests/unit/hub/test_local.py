@@ -46,6 +46,8 @@ def test_the_config_says_how_weights_are_stored(
     ("config", "sentence"),
     [
         ('{"architectures": ["LlamaForCausalLM"]}', "describes LlamaForCausalLM, but only gpt-oss"),
+        ('{"architectures": 5}', "describes 5, but only gpt-oss can be run"),
+        ('{"architectures": "Llama"}', "describes Llama, but only gpt-oss can be run"),
         ("{}", "describes no architecture, but only gpt-oss can be run"),
         ("[]", "holds no JSON object: copy it again"),
         ("{", "is not JSON (.*): copy it again"),
@@ -69,6 +71,13 @@ def test_a_missing_file_makes_it_broken(tmp_path: Path, name: str) -> None:
     check_whole(folder)
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"lacks {name}: pull or convert"):
+        check_whole(folder)
+
+
+def test_an_index_of_anything_else_is_one_sentence(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "m", exl2())
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": ["b"]}}')
+    with pytest.raises(CheckpointError, match="lacks .*b.*: pull or convert"):
         check_whole(folder)
 
 

@@ -75,6 +75,7 @@ def test_frequencies_are_those_of_transformers(rope: dict[str, Any]) -> None:
     ("changes", "message"),
     [
         ({"architectures": ["LlamaForCausalLM"]}, "architecture LlamaForCausalLM, but only GptOss"),
+        ({"architectures": 5}, "architecture 5, but only GptOss"),
         ({"architectures": None, "model_type": "llama"}, "architecture llama"),
         ({"hidden_size": "64"}, "hidden_size = '64': it must be a positive whole number"),
         ({"num_hidden_layers": 0}, "num_hidden_layers = 0"),

@@ -126,6 +126,7 @@ class GptOssConfig:
 
 def _check_architecture(fields: Mapping[str, Any], path: Path) -> None:
     names = fields.get("architectures") or []
+    names = names if isinstance(names, list) else [names]
     if ARCHITECTURE in names or (not names and fields.get("model_type") == "gpt_oss"):
         return
     found = ", ".join(map(str, names)) or fields.get("model_type") or "none"
