@@ -19,6 +19,7 @@ from pathlib import Path
 
 from inkling.context.chunks import rank_chunks
 from inkling.core import DocumentSnapshot
+from inkling.engine.budget import CPU_CONTEXT_LEN
 from inkling.preparation import CHUNKS_REACH
 from inkling.prompt.harmony import Wording, wording_of
 from inkling.prompt.plan import PromptPlan, make_plan
@@ -186,7 +187,7 @@ def main() -> None:
     kind, context_len = "exl2", 1 << 17
     if given.tokenizer is None:
         kind = "demo"
-        context_len = json.loads((demo / "config.json").read_bytes())["max_position_embeddings"]
+        context_len = CPU_CONTEXT_LEN
     tokenizer = Tokenizer.load(given.tokenizer or demo)
     steps = make_trace(tokenizer, wording_of(kind), context_len)
     given.out.write_text(json.dumps([asdict(step) for step in steps]), encoding="utf-8")

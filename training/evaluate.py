@@ -74,7 +74,8 @@ class Asker:
         model = load_checkpoint(checkpoint, device)
         self._tokenizer = Tokenizer.load(checkpoint)
         self._settings = Settings()
-        limit = context_len(self._settings.engine, model.config.max_position_embeddings, device)
+        longest = model.config.max_position_embeddings
+        limit = context_len(self._settings.engine, longest, is_demo_on_cpu=device == "cpu")
         store = model.new_kv(limit // PAGE_LEN + 1, PAGE_LEN)
         self._budget = limit - max(self._settings.line_tokens, self._settings.block_tokens)
         self._generator = Generator(

@@ -43,7 +43,8 @@ class EngineSettings(BaseModel):
     context_len: Annotated[
         int | None,
         Field(
-            ge=64, description="Longest prompt + completion in tokens; unset: what fits the device."
+            ge=64,
+            description="Longest prompt + completion in tokens; unset: kv_tokens; demo on CPU: 1280.",
         ),
     ] = None
     kv_tokens: Annotated[

@@ -115,7 +115,7 @@ def _check_exllamav2_can_run(settings: EngineSettings, has_gpu: bool) -> None:
 
 def _load_on_gpu(folder: Path, settings: EngineSettings, progress: Progress | None) -> Model:
     longest = GptOssConfig.from_json(folder / "config.json").max_position_embeddings
-    kv_tokens = num_pages(settings, longest, "cuda") * PAGE_LEN
+    kv_tokens = num_pages(settings, longest) * PAGE_LEN
     load = _load_exllamav2 if settings.backend == "exllamav2" else _load_fused
     try:
         return load(folder, kv_tokens, settings.kv_bits, progress)

@@ -48,10 +48,10 @@ def make_serving(picked: Picked, settings: EngineSettings) -> Serving:
     """
     model = picked.model
     longest = model.config.max_position_embeddings
-    limit = context_len(settings, longest, picked.device)
+    is_demo_on_cpu = (picked.kind, picked.device) == ("demo", "cpu")
+    limit = context_len(settings, longest, is_demo_on_cpu=is_demo_on_cpu)
     try:
-        pages = num_pages(settings, longest, picked.device)
-        store = model.new_kv(pages, PAGE_LEN, settings.kv_bits)
+        store = model.new_kv(num_pages(settings, longest), PAGE_LEN, settings.kv_bits)
     except torch.OutOfMemoryError as error:
         smaller = ", or set engine.kv_bits to 8" if settings.kv_bits == 16 else ""
         raise TooLarge(

@@ -6,6 +6,7 @@ One process writes (`store.py`), any number read (`index.py`). It holds code, so
 import contextlib
 import hashlib
 import os
+import re
 import sqlite3
 import time
 import zlib
@@ -22,6 +23,8 @@ _EXTRACT_VERSION = 2
 _CACHE_KIB = 16 * 1024
 _LOG_BYTES = 4 * 1024 * 1024
 UNUSED_DAYS = 60
+# As `database_of` names them.
+_NAME = re.compile(r"[0-9a-f]{24}\.sqlite")
 
 # `posting` says which names stand in which files; `file_names` the same from the other side, as
 # 4-byte ids, so that a file's postings can be taken out. `left_out` are files that were looked at in
@@ -145,11 +148,14 @@ def remove_unused(database: Path) -> None:
     """Delete the indexes beside this one that nobody has opened to write for UNUSED_DAYS, and which
     no process holds: of workspaces that are gone, or no longer worked in."""
     oldest = time.time() - UNUSED_DAYS * 86_400
-    for other in database.parent.glob("*.sqlite"):
+    for other in database.parent.iterdir():
+        if not _NAME.fullmatch(other.name) or other == database:
+            continue
         with contextlib.suppress(OSError):
-            if other != database and other.stat().st_mtime < oldest:
+            if other.stat().st_mtime < oldest:
                 with alone(other, wait=False):
-                    remove(other)
+                    if other.stat().st_mtime < oldest:  # still
+                        remove(other)
 
 
 def _open(database: Path, is_new: bool) -> sqlite3.Connection:

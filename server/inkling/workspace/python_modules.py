@@ -1,6 +1,8 @@
 """Where Python's modules lie: in the workspace, else in its environment's site-packages and what they add."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -44,7 +46,11 @@ class PythonModules:
             bases = [(file.parents[dots - 1].joinpath(*parts), endings)]
         else:
             bases = [(folder.joinpath(*parts), _SOURCES_FIRST) for folder in self._sources]
-            for folder in self._site_packages:
+            # Python's own modules are in none of them, and most imports are of those.
+            installed = (
+                () if parts[:1] and parts[0] in sys.stdlib_module_names else self._site_packages
+            )
+            for folder in installed:
                 bases.append((folder.joinpath(f"{parts[0]}-stubs", *parts[1:]), (".pyi",)))
                 bases.append((folder.joinpath(*parts), _STUBS_FIRST))
         found = (_first(base, endings) for base, endings in bases)
@@ -76,10 +82,10 @@ class PythonModules:
     def _site_packages(self) -> tuple[Path, ...]:
         if not self._installed:
             return ()
-        folders = [
+        folders = (
             it for env in self._environments() for it in env.glob("lib/python3*/site-packages")
-        ]
-        return tuple(dict.fromkeys((*folders, *(it for f in folders for it in _added_to(f)))))
+        )
+        return tuple(dict.fromkeys(it for folder in folders for it in (folder, *_added_to(folder))))
 
     def _environments(self) -> Iterator[Path]:
         for project in self._projects:
@@ -90,27 +96,21 @@ class PythonModules:
             yield Path(active)
 
 
-def _added_to(site_packages: Path) -> tuple[Path, ...]:
-    """The folders that its `.pth` files add, which is how editable installs are found.
-
-    Lines that would be run by Python are not: what an import hook finds stays unknown.
-    """
-    try:
-        return _lines_of_pth_files(site_packages, site_packages.stat().st_mtime_ns)
-    except OSError:
-        return ()
+def _added_to(site_packages: Path) -> Iterator[Path]:
+    """The folders that its `.pth` files add, which is how editable installs are found."""
+    for file in sorted(site_packages.glob("*.pth")):
+        with contextlib.suppress(OSError):  # a link to nothing, a folder
+            status = file.stat()
+            lines = _paths_in(file, status.st_mtime_ns, status.st_size)
+            yield from filter(is_folder, map(site_packages.joinpath, lines))
 
 
-@lru_cache(maxsize=16)
-def _lines_of_pth_files(folder: Path, mtime_ns: int) -> tuple[Path, ...]:
-    """`mtime_ns` is the folder's: installing anything changes it."""
-    lines = (
-        line.strip()
-        for file in sorted(folder.glob("*.pth"))
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
-    paths = (line for line in lines if line and not line.startswith(("#", "import ", "import\t")))
-    return tuple(path for line in paths if is_folder(path := folder / line))
+@lru_cache(maxsize=256)
+def _paths_in(file: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
+    """The paths in a `.pth` file. Lines that Python would run are none: what import hooks find stays
+    unknown."""
+    lines = map(str.strip, file.read_text(encoding="utf-8", errors="replace").splitlines())
+    return tuple(it for it in lines if it and not it.startswith(("#", "import ", "import\t")))
 
 
 def _first(base: Path, endings: tuple[str, ...]) -> Path | None:

@@ -202,11 +202,17 @@ def test_a_line_leaves_nothing_open_by_accident(picture: str, kept: str) -> None
     ("picture", "kept"),
     [
         ('def f():├\n    """┤', ""),
+        ('def f():├\n    r"""┤', ""),
+        ('def f():\n    ├"""┤', ""),
         ('def f(├a):\n    """┤', "a):"),
+        ('def f():  # noqa├\n    """┤', ""),
+        ('def f(a="x├"):\n    """┤', '"):'),
         ('def f():├\n    """Say┤', '\n    """Say'),
         ('def f():├\n    """Say."""┤', '\n    """Say."""'),
         ('def f():\n    """Say.├\n    """┤', '\n    """'),
-        ('text = ├"""┤"""\n', '"""'),
+        ('├a = 1\nreturn """┤', 'a = 1\nreturn """'),
+        ('text = ├"""┤', '"""'),
+        ('├"""┤"""\n', '"""'),
         ('text = ├""┤\n', '""'),
     ],
 )
@@ -214,8 +220,11 @@ def test_a_line_leaves_nothing_open_by_accident(picture: str, kept: str) -> None
 def test_quotes_that_open_a_docstring_are_not_shown_alone(
     picture: str, kept: str, is_whole: bool
 ) -> None:
-    is_done = None if is_whole else False
-    check(trim_bare_opener, picture, kept, language="python", is_whole=is_whole, is_done=is_done)
+    draft = draft_of(picture, Extent.BLOCK, is_whole=is_whole, language="python")
+    result = trim_bare_opener(draft)
+    assert result.text.rstrip() == kept
+    assert draft.text.startswith(result.text)
+    assert is_whole or not result.is_done
 
 
 def test_the_prompts_own_form_ends_a_completion() -> None:

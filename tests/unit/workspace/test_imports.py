@@ -130,10 +130,16 @@ def test_an_editable_install_leads_to_its_sources(tmp_path: Path) -> None:
     site = tmp_path / SITE
     site.mkdir(parents=True)
     assert found(tmp_path, "app/main.py", "from x import b") == []
+    (site / "_paint.pth").touch()
+    (site / "a.pth").symlink_to("nowhere")
+    (site / "b.pth").mkdir()
+    assert found(tmp_path, "app/main.py", "from x import b") == []
     (site / "_paint.pth").write_text(pth)
     assert found(tmp_path, "app/main.py", "from x import b") == ["libs/paint/code/x.py: b"]
     (site / "x.py").touch()
     assert found(tmp_path, "app/main.py", "from x import b") == [f"{SITE}/x.py: b"]
+    (site / "json.py").touch()
+    assert found(tmp_path, "app/main.py", "import json") == []
     assert found(tmp_path, "app/main.py", "from x import b", installed=False) == []
 
 

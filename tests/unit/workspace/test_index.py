@@ -51,15 +51,16 @@ SHOP = r"""
 
 
 def test_an_index_that_nobody_uses_any_more_is_deleted(tmp_path: Path) -> None:
-    old, held, recent, own = (tmp_path / f"{name}.sqlite" for name in ("a", "b", "c", "d"))
-    for file in (old, held, recent, own):
+    old, held, recent, own = (tmp_path / f"{letter * 24}.sqlite" for letter in "abcd")
+    other = tmp_path / "customers.sqlite"
+    for file in (old, held, recent, own, other):
         connect_to_write(file).close()
     long_ago = time.time() - (UNUSED_DAYS + 1) * 86_400
-    for file in (old, held, own):
+    for file in (old, held, own, other):
         os.utime(file, (long_ago, long_ago))
     with alone(held, wait=True):
         connect_to_write(own).close()
-    assert [file.exists() for file in (old, held, recent, own)] == [False, True, True, True]
+    assert [file.exists() for file in (old, held, recent, own, other)] == [False, *[True] * 4]
     assert time.time() - own.stat().st_mtime < 3600
 
 
