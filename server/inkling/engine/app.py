@@ -268,7 +268,7 @@ def _check_prompt(serving: Serving, prompt: list[int]) -> None:
     if len(prompt) >= serving.context_len:
         raise BadRequest(
             f"the prompt has {len(prompt)} tokens and the context {serving.context_len}: shorten "
-            "the prompt.",
+            "the prompt, or raise engine.context_len as far as the model takes it.",
             413,
         )
 
