@@ -3,7 +3,7 @@
 from inkling.config import EngineSettings
 
 PAGE_LEN = 16  # tokens
-# Of the demo model. It reads 3,900 tokens 4.6 times as long as 1,120 on two cores (bench/RESULTS.md).
+# Of the demo model. It reads 3,900 tokens five times as long as 1,120 on two cores (bench/RESULTS.md).
 CPU_CONTEXT_LEN = 1280
 
 
