@@ -24,12 +24,12 @@ HEADS = {"HEADS": 64, "KV_HEADS": 8}
 INTS = ("num_rows", "num_tokens", "num_pairs", "num_blocks")
 FLOATS = ("eps", "limit", "scale", "log2_e")
 POINTERS = {
-    **dict.fromkeys(("queries_ptr", "keys_ptr", "values_ptr", "scale_max_ptr"), "*fp16"),
+    **dict.fromkeys(("queries_ptr", "keys_ptr", "values_ptr"), "*fp16"),
     **dict.fromkeys(("key_scales_ptr", "value_scales_ptr"), "*fp16"),
     **dict.fromkeys(("words_ptr", "high_ptr", "chosen_ptr", "pairs_ptr"), "*i32"),
     **dict.fromkeys(("block_expert_ptr", "block_first_ptr", "block_rows_ptr"), "*i32"),
     **dict.fromkeys(("start_ptr", "num_rows_ptr", "page_table_ptr"), "*i32"),
-    "steps_ptr": "*u8",
+    "scales_ptr": "*u8",
     "perm_ptr": "*i16",
     "normed_ptr": "*fp16",
 }
@@ -73,7 +73,7 @@ def compile_product(kernel: Any, tile: tiles.Tile, constants: Mapping[str, Any])
     options = {key: value for key, value in tile.launch.items() if not key.isupper()}
     pointers = {"x_ptr": "*fp16"}
     if constants["BITS"] == 16:
-        pointers |= dict.fromkeys(("words_ptr", "high_ptr", "steps_ptr"), "*fp16")
+        pointers |= dict.fromkeys(("words_ptr", "high_ptr", "scales_ptr"), "*fp16")
     if kernel is experts.gate_up_kernel:
         pointers["out_ptr"] = "*fp16"
     compile_kernel(kernel, {**constants, **sizes}, pointers, **options)

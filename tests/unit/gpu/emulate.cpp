@@ -3,6 +3,7 @@
 #include STEP_SOURCE
 
 static const Pass* current;
+static const int BLOCK_THREADS = THREADS + 32;  // with the feeder
 static void enter() {
     gpt_oss_pass(*current);
     running->is_done = true;
@@ -12,25 +13,27 @@ static void enter() {
 // 0, or 1 if every fiber waits for another.
 extern "C" int emulate(const Pass* pass) {
     current = pass;
-    fibers = std::vector<Fiber>(BLOCKS * THREADS);
+    fibers = std::vector<Fiber>(BLOCKS * BLOCK_THREADS);
     blocks = std::vector<Group>(BLOCKS);
     for (Group& block : blocks) {
         block.shared.assign(sizes[1], 0xAA);  // what was never written must not be read
-        block.warps.resize(THREADS / 32);
+        block.warps.resize(BLOCK_THREADS / 32);
     }
-    for (int i = 0; i < BLOCKS * THREADS; i++) {
+    for (int i = 0; i < BLOCKS * BLOCK_THREADS; i++) {
         Fiber& fiber = fibers[i];
         fiber.stack.resize(1 << 17);
-        fiber.block.x = i / THREADS;
-        fiber.thread.x = i % THREADS;
+        fiber.block.x = i / BLOCK_THREADS;
+        fiber.thread.x = i % BLOCK_THREADS;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = fiber.stack.size();
         makecontext(&fiber.context, enter, 0);
     }
-    for (int left = BLOCKS * THREADS, rounds = 0; left; rounds++) {
+    for (int left = BLOCKS * BLOCK_THREADS, rounds = 0; left; rounds++) {
         if (rounds > 10000000) return 1;
-        for (Fiber& fiber : fibers) {
+        // Forwards and backwards, so that no thread is always the first.
+        for (int i = 0; i < BLOCKS * BLOCK_THREADS; i++) {
+            Fiber& fiber = fibers[rounds % 2 ? BLOCKS * BLOCK_THREADS - 1 - i : i];
             if (fiber.is_done) continue;
             running = &fiber;
             swapcontext(&scheduler, &fiber.context);

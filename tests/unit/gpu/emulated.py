@@ -33,13 +33,16 @@ class EmulatedStep:
         page_len: int,
         folder: Path,
         kv_bits: KVBits = 16,
+        has_bulk_copies: bool = True,
+        shared_limit: int = SHARED_LIMIT,
+        threads: int = THREADS,
     ) -> None:
         """Compile each row count into `folder`, once for each set of constants."""
         self.kv_bits = kv_bits
         self._libraries: dict[int, ctypes.CDLL] = {}
         num_floats = 0
         for rows in BUCKETS:
-            shape = Shape(rows, BLOCKS, THREADS, page_len, kv_bits, SHARED_LIMIT)
+            shape = Shape(rows, BLOCKS, threads, page_len, kv_bits, shared_limit, has_bulk_copies)
             self._libraries[rows] = _compile(constants(config, weights, shape), folder)
             sizes = (ctypes.c_uint64 * 2).in_dll(self._libraries[rows], "sizes")
             num_floats = max(num_floats, sizes[0])

@@ -3,10 +3,12 @@
 // a GPU; it is slow and the shapes must be tiny.
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <math.h>
 #include <string.h>
 #include <ucontext.h>
 #include <deque>
+#include <map>
 #include <vector>
 
 typedef unsigned short u16;
@@ -26,16 +28,26 @@ struct Index { int x; };
 #define PARAMETER
 
 struct Barrier { int arrived = 0, turn = 0; };
-struct Warp { Barrier barrier; u32 values[32]; };
-struct Group { Barrier barrier; std::vector<unsigned char> shared; std::vector<Warp> warps; };
-struct Copy { unsigned char* to; const char* from; int bytes, group; };
+struct Warp { Barrier barrier; u32 values[32], a[32][4], b[32][2]; };
+struct Copy { unsigned char* to; const char* from; int bytes; };
+struct Event {
+    int count = 0, pending = 0;  // arrivals of a time, and those it still waits for
+    int bytes = 0;               // that it expects and that are not there
+    u32 turn = 0;
+    std::deque<Copy> copies;  // on their way
+};
+struct Group {
+    Barrier barrier, whole_barrier;
+    std::vector<unsigned char> shared;
+    std::vector<Warp> warps;
+    std::map<int, Event> events;
+};
 struct Fiber {
     ucontext_t context;
     std::vector<char> stack;
     Index thread, block;
     bool is_done = false;
     std::deque<Copy> copies;  // on their way
-    int committed = 0;        // groups of them
 };
 
 static std::vector<Fiber> fibers;
@@ -44,7 +56,12 @@ static ucontext_t scheduler;
 static Fiber* running;
 #define threadIdx (running->thread)
 #define blockIdx (running->block)
-#define SHARED_AT(byte) (blocks[blockIdx.x].shared.data() + (byte))
+static unsigned char* shared_at(int byte) {
+    std::vector<unsigned char>& shared = blocks[blockIdx.x].shared;
+    if (byte < 0 || byte >= (int)shared.size()) abort();  // what a GPU would refuse, as further below
+    return shared.data() + byte;
+}
+#define SHARED_AT(byte) shared_at(byte)
 
 static void spin() { swapcontext(&running->context, &scheduler); }
 static void wait_for(Barrier& barrier, int count) {
@@ -57,7 +74,7 @@ static void wait_for(Barrier& barrier, int count) {
     while (barrier.turn == turn) spin();
 }
 static void block_barrier() { wait_for(blocks[blockIdx.x].barrier, THREADS); }
-
+static void whole_block_barrier() { wait_for(blocks[blockIdx.x].whole_barrier, THREADS + 32); }
 static void warp_barrier() { wait_for(blocks[blockIdx.x].warps[threadIdx.x >> 5].barrier, 32); }
 
 static u32 exchange(u32 value, int from) {
@@ -93,21 +110,55 @@ static T reduce(T value, Join join) {
     return all;
 }
 static u32 warp_max(u32 v) { return reduce(v, [](u32 a, u32 b) { return a > b ? a : b; }); }
-static int warp_sum(int v) { return reduce(v, [](int a, int b) { return a + b; }); }
 
-// Asynchronous copies arrive as late as they may: when the thread waits for their group.
-static void copy_later(int to, const char* from, int bytes) {
-    running->copies.push_back({SHARED_AT(to), from, bytes, running->committed});
+// Asynchronous copies arrive as late as they may: when a thread waits for them.
+static void deliver(std::deque<Copy>& copies) {
+    for (; !copies.empty(); copies.pop_front()) memcpy(copies.front().to, copies.front().from, copies.front().bytes);
 }
-static void copy_16(int to, const char* from) { copy_later(to, from, 16); }
-static void copy_4(int to, const char* from) { copy_later(to, from, 4); }
-static void commit_copies() { running->committed++; }
-template <int N>
-static void wait_for_copies() {
-    std::deque<Copy>& copies = running->copies;
-    for (; !copies.empty() && copies.front().group + N < running->committed; copies.pop_front())
-        memcpy(copies.front().to, copies.front().from, copies.front().bytes);
+static void copy_16(int to, const char* from) {
+    if ((to | (int)(uintptr_t)from) % 16) abort();
+    running->copies.push_back({SHARED_AT(to), from, 16});
 }
+static void wait_for_copies() { deliver(running->copies); }
+
+static Event& event_at(int at) { return blocks[blockIdx.x].events[at]; }
+static void init_event(int at, u32 count) { event_at(at).count = event_at(at).pending = (int)count; }
+static void arrive(int at) {
+    Event& event = event_at(at);
+    if (--event.pending < 0) abort();
+    if (event.pending == 0 && event.bytes == 0 && event.copies.empty()) event.turn ^= 1, event.pending = event.count;
+}
+// Not in the order in which they began.
+static bool has_luck() {
+    static u32 dice = 1;
+    return (dice = dice * 1664525u + 1013904223u) >> 30 == 0;
+}
+static bool is_over(int at, u32 turn) {
+    Event& event = event_at(at);
+    if (event.turn == turn && event.pending == 0 && (event.copies.empty() || has_luck())) {
+        for (const Copy& copy : event.copies) event.bytes -= copy.bytes;
+        deliver(event.copies);
+        if (event.bytes == 0) event.turn ^= 1, event.pending = event.count;
+    }
+    return event.turn != turn;
+}
+static void publish_events() {}
+#if BULK_COPIES
+static void arrive_expecting(int at, u32 bytes) { event_at(at).pending--, event_at(at).bytes += bytes; }
+static void copy_run(int to, const char* from, u32 bytes, int at) {
+    if ((to | (int)(uintptr_t)from | (int)bytes) % 16) abort();  // what a GPU would refuse
+    event_at(at).copies.push_back({SHARED_AT(to), from, (int)bytes});
+}
+#else
+static void arrive_with_copies(int at) {
+    Event& event = event_at(at);
+    for (; !running->copies.empty(); running->copies.pop_front()) {
+        event.bytes += running->copies.front().bytes;
+        event.copies.push_back(running->copies.front());
+    }
+    event.pending--;
+}
+#endif
 static float load_fresh(const float* at) { return *at; }
 static float4 load_fresh_4(const float* at) { float4 four; memcpy(&four, at, 16); return four; }
 static int load_fresh(const int* at) { return *at; }
@@ -132,8 +183,23 @@ static u32 look_up(u32 low, u32 high, u32 which) {
 }
 static float half_to_float(u16 h) { _Float16 f; memcpy(&f, &h, 2); return (float)f; }
 static u16 float_to_half(float f) { _Float16 half = (_Float16)f; u16 h; memcpy(&h, &half, 2); return h; }
-static u16 int_to_half(u32 i) { return float_to_half((float)i); }
-static u16 half_times(u16 a, u16 b) { return float_to_half(half_to_float(a) * half_to_float(b)); }
+static float scale_of_step(u32 step, u16 largest) {
+    return half_to_float(float_to_half((float)((step + 1) * (step + 1)) * half_to_float(largest)));
+}
+static void multiply_halves(float (&c)[4], const u32 (&a)[4], u32 b_0, u32 b_1) {
+    Warp& warp = blocks[blockIdx.x].warps[threadIdx.x >> 5];
+    int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+    for (int i = 0; i < 4; i++) warp.a[lane][i] = a[i];
+    warp.b[lane][0] = b_0, warp.b[lane][1] = b_1;
+    wait_for(warp.barrier, 32);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 16; k++) {
+            int of = k % 8 / 2, shift = k % 2 * 16, column = 2 * t + i % 2;
+            float left = half_to_float((u16)(warp.a[4 * g + of][i / 2 + k / 8 * 2] >> shift));
+            c[i] += left * half_to_float((u16)(warp.b[4 * column + of][k / 8] >> shift));
+        }
+    wait_for(warp.barrier, 32);
+}
 static float fma_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static int round_to_int(float f) { return (int)rintf(f); }
 static float exponential(float f) { return expf(f); }

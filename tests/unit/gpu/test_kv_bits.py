@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from inkling.engine.gpu.step_arguments import MOST_ROWS
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.paged_kv import LayerKV, PagedKV, quantize_rows
 from inkling.engine.model.reference import GptOss
@@ -75,7 +76,11 @@ class Paths:
         self._table = torch.tensor(PAGES, dtype=torch.int32)
 
     def cuda(self, ids: list[int], start: int, kv: PagedKV, num_logits: int) -> Tensor:
-        return self._step.run(ids, start, self._table, kv, num_logits)[0].clone()
+        logits = []
+        for at in range(0, len(ids), MOST_ROWS):
+            some = ids[at : at + MOST_ROWS]
+            logits.append(self._step.run(some, start + at, self._table, kv, len(some))[0].clone())
+        return torch.cat(logits)[len(ids) - num_logits :]
 
     def triton(self, ids: list[int], start: int, kv: PagedKV, num_logits: int) -> Tensor:
         token_ids, at = (torch.tensor(value, dtype=torch.int32) for value in (ids, [start]))

@@ -15,9 +15,11 @@ from inkling.engine.gpu.layout import (
     WIDTHS,
     can_pack,
     dequantize,
+    join_scales,
     pack_exl2,
     pack_mxfp4,
     packed_nbytes,
+    split_scales,
     stack,
     stored_bits,
 )
@@ -118,10 +120,51 @@ def test_mxfp4_that_the_kernels_could_not_scale_is_not_packed() -> None:
     assert not can_pack(Mxfp4Matrix(matrix.blocks[4:], matrix.scales[4:]))
 
 
+@pytest.mark.parametrize("group", [32, 64])
+def test_scales_of_exl2_are_its_own_words_and_halves(group: int) -> None:
+    """What the kernels rely on: 8 bytes a tile and group, q_scale, q_scale_max / 256 and nothing."""
+    matrix = exl2(128, 24, 5, group)
+    scales = pack_exl2([matrix], 5).scales
+    assert scales.shape == (3, 4, 8) and scales.dtype == torch.uint8
+    steps, scale_max = split_scales(scales)
+    for tile in range(3):
+        for index in range(4):
+            of_group = 32 * index // group
+            word = int(matrix.q_scale[of_group, tile]) & 0xFFFFFFFF
+            largest = matrix.q_scale_max[of_group] / 256
+            first = word.to_bytes(4, "little")
+            half = largest.numpy().astype("<f2").tobytes()
+            assert bytes(scales[tile, index].tolist()) == first + half + bytes(2)
+            assert steps[tile, index].tolist() == [word >> 4 * column & 15 for column in range(8)]
+            assert scale_max[tile, index] == largest
+
+
+@given(
+    steps=st.lists(st.integers(0, 15), min_size=8, max_size=8),
+    largest=st.floats(0, 1, width=16),
+)
+def test_any_scales_come_apart_as_they_were(steps: list[int], largest: float) -> None:
+    pairs = zip(steps[::2], steps[1::2], strict=True)
+    word = int.from_bytes(bytes(a | b << 4 for a, b in pairs), "little", signed=True)
+    scales = join_scales(torch.tensor([word], dtype=torch.int32), torch.tensor([largest]))
+    found, scale_max = split_scales(scales)
+    assert (found.tolist(), scale_max.tolist()) == ([steps], [largest])
+
+
+def test_scales_of_mxfp4_are_a_byte_a_column() -> None:
+    matrix = random_mxfp4(96, 24, torch.Generator().manual_seed(0))
+    scales = pack_mxfp4([matrix]).scales
+    for tile in range(3):
+        for group in range(3):
+            columns = matrix.scales[8 * tile : 8 * tile + 8, group]
+            assert scales[tile, group].tolist() == columns.tolist()
+
+
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_bytes_are_as_computed(bits: int) -> None:
     packed = pack_exl2([exl2(96, 24, bits)], bits)
-    assert packed.nbytes == packed_nbytes(bits, 96, 24)
+    # The codes, and 8 bytes for each 8 columns of 32 rows.
+    assert packed.nbytes == packed_nbytes(bits, 96, 24) == 96 * 24 * (4 * bits + 1) // 32
 
 
 @given(

@@ -106,19 +106,19 @@ def need(weights: float, kv: float = 0.75, workspace: float = 0.75) -> Need:
     ("weights", "free", "total", "cures"),
     [
         (
-            13.8,
+            13.7,
             15.0,
             15.6,
             [
                 "set engine.kv_bits to 8",
-                "lower engine.kv_tokens (and engine.context_len, if set) to 9216",
+                "lower engine.kv_tokens (and engine.context_len, if set) to 11264",
                 "end other programs that use the GPU",
                 'take gpt-oss-20b in the recipe "native" (11.5 GiB of weights)',
             ],
         ),
-        (16.3, 15.5, 15.6, ['take gpt-oss-20b in the recipe "balanced" (13.8 GiB of weights)']),
-        (11.5, 11.7, 12.0, ['take gpt-oss-20b in the recipe "small" (10.0 GiB of weights)']),
-        (13.8, 7.5, 8.0, ["unset engine.model to use the demo model"]),
+        (16.2, 15.5, 15.6, ['take gpt-oss-20b in the recipe "balanced" (13.7 GiB of weights)']),
+        (11.5, 11.7, 12.0, ['take gpt-oss-20b in the recipe "small" (9.9 GiB of weights)']),
+        (13.7, 7.5, 8.0, ["unset engine.model to use the demo model"]),
     ],
     ids=["a little too large", "too large for 16 GB", "too large for 12 GB", "nothing helps"],
 )
@@ -134,7 +134,7 @@ def test_what_does_not_fit_says_what_would(
 
 
 def test_8_bits_are_no_cure_where_they_do_not_help_or_are_set() -> None:
-    large = need(13.8, kv=4.0)
+    large = need(13.7, kv=4.0)
     in_8_bits = dataclasses.replace(large, kv=large.kv_in_8_bits, kv_per_token=25_344)
     check_fits(in_8_bits, in_8_bits.total, 24 * GIB)
     with pytest.raises(TooLarge, match="free: lower engine.kv_tokens"):
@@ -146,13 +146,13 @@ def test_8_bits_are_no_cure_where_they_do_not_help_or_are_set() -> None:
 
 
 def test_what_fits_is_not_refused() -> None:
-    model = need(13.8)
+    model = need(13.7)
     check_fits(model, model.total, model.total)
     with pytest.raises(TooLarge):
         check_fits(model, model.total - 1, model.total)
 
 
 def test_the_number_of_tokens_it_names_fits() -> None:
-    model = need(13.8)
-    fewer = dataclasses.replace(model, kv=9216 * model.kv_per_token)
+    model = need(13.7)
+    fewer = dataclasses.replace(model, kv=11264 * model.kv_per_token)
     check_fits(fewer, 15 * GIB, 16 * GIB)

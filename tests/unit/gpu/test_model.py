@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from inkling.engine.gpu.step import Unsupported
+from inkling.engine.gpu.step_arguments import MOST_ROWS
 from inkling.engine.model.base import Decoder
 from inkling.engine.model.paged_kv import KVBits
 from tests.unit.gpu.emulated import EmulatedStep
@@ -59,7 +60,7 @@ def model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Any]:
 
     weights = random_weights()
     emulated: Any = EmulatedStep(TINY, weights, 16, folder)
-    emulated.most_rows = 8
+    emulated.most_rows = MOST_ROWS
     monkeypatch.setattr(module, "StepPass", lambda *_: emulated)
     monkeypatch.setattr(module, "GraphedPass", NoGraphs)
     monkeypatch.setattr(torch, "empty", pageable)

@@ -9,7 +9,7 @@ import torch
 from inkling.engine.exl2.tensors import INDEX
 from inkling.engine.exl2.write import Recipe
 from inkling.engine.gpu.codes import MXFP4
-from inkling.engine.gpu.layout import Packed
+from inkling.engine.gpu.layout import Packed, split_scales
 from inkling.engine.gpu.load import load_gpu_weights
 from inkling.engine.gpu.synthetic import (
     GPT_OSS_20B,
@@ -67,8 +67,11 @@ def test_values_have_the_spread_of_real_ones(bits: int) -> None:
     for matrix in (weights.layers[0].gate_up, weights.head, weights.layers[0].down):
         assert 0.02 < values(matrix).std() < 0.04
     assert isinstance(weights.head, Packed)
-    steps = range(119, 122) if bits == MXFP4 else range(5, 16)
-    assert set(weights.head.steps.flatten().tolist()) == set(steps)
+    if bits == MXFP4:
+        drawn, possible = weights.head.scales, range(119, 122)
+    else:
+        drawn, possible = split_scales(weights.head.scales)[0], range(5, 16)
+    assert set(drawn.flatten().tolist()) == set(possible)
 
 
 def test_one_seed_gives_one_model(tmp_path: Path) -> None:

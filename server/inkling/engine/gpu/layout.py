@@ -6,15 +6,21 @@ groups of a tile as one run of memory. How codes become words is told in `codes`
 
     words       int32  [out / 8, groups, 8, 3, 4 or 8]  codes, or their lower bits
     high        int32  [out / 8, groups, 8, 1 or 2]     higher bits (5 and 6 bits only)
-    steps       uint8  [out / 8, groups, 8]             EXL2's s, 0 to 15; MXFP4's exponent + 127
-    scale_max   fp16   [out / 8, groups]                EXL2's q_scale_max / 256; MXFP4 has none
+    scales      uint8  [out / 8, groups, 8]             what scales the 8 columns in a group
 
-Matrices of several experts have one more dimension in front. A value of EXL2 is
+Of MXFP4 the 8 bytes of `scales` are the columns' exponents + 127. Of EXL2 they are
 
-    (code - 2**(bits - 1)) * fp16((steps + 1)**2 * scale_max)
+    bytes 0 to 3    the columns' s, 0 to 15: EXL2's q_scale as it is, column c at bits 4 c
+    bytes 4 and 5   scale_max: q_scale_max / 256, fp16
+    bytes 6 and 7   0
+
+all with the lowest byte first, so that 8 bytes a tile and group, aligned, scale a matrix of any
+kind. Matrices of several experts have one more dimension in front. A value of EXL2 is
+
+    (code - 2**(bits - 1)) * fp16((s + 1)**2 * scale_max)
 
 with the product of the scale rounded to fp16, which is EXL2's own arithmetic; one of MXFP4 is
-`E2M1[code] * 2**(steps - 127)`. The layout loses nothing. A group of fewer bits than the matrix is
+`E2M1[code] * 2**exponent`. The layout loses nothing. A group of fewer bits than the matrix is
 stored at the matrix's width, its codes moved so that the values stay the same.
 """
 
@@ -53,26 +59,25 @@ class Packed:
     bits: int
     words: Tensor
     high: Tensor | None
-    steps: Tensor
-    scale_max: Tensor | None
+    scales: Tensor
     perm: Tensor | None
 
     @property
     def in_features(self) -> int:
-        return self.steps.shape[-2] * GROUP
+        return self.scales.shape[-2] * GROUP
 
     @property
     def out_features(self) -> int:
-        return self.steps.shape[-3] * TILE
+        return self.scales.shape[-3] * TILE
 
     @property
     def num_groups(self) -> int:
-        return self.steps.shape[-2]
+        return self.scales.shape[-2]
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        tensors = (self.words, self.high, self.steps, self.scale_max, self.perm)
+        tensors = (self.words, self.high, self.scales, self.perm)
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
@@ -95,9 +100,7 @@ Quantized = Exl2Matrix | Mxfp4Matrix
 
 def packed_nbytes(bits: int, in_features: int, out_features: int) -> int:
     """Bytes of a packed matrix of `bits` (one of WIDTHS, or MXFP4), without a permutation."""
-    groups = in_features // GROUP
-    scale_max = 0 if bits == MXFP4 else groups * (out_features // TILE) * 2
-    return groups * out_features * (4 * sum(PLANES[bits]) + 1) + scale_max
+    return in_features // GROUP * out_features * (4 * sum(PLANES[bits]) + 1)
 
 
 def stored_bits(matrix: Exl2Matrix) -> int:
@@ -135,8 +138,8 @@ def pack_exl2(matrices: Sequence[Exl2Matrix], bits: int) -> Packed:
     perm = None
     if first.q_invperm is not None:
         perm = first.q_invperm.long().argsort().to(torch.int16)
-    words, high, steps, scale_max = (torch.cat(same) for same in zip(*parts, strict=True))
-    return Packed(bits, words, high if PLANES[bits][1] else None, steps, scale_max, perm)
+    words, high, scales = (torch.cat(same) for same in zip(*parts, strict=True))
+    return Packed(bits, words, high if PLANES[bits][1] else None, scales, perm)
 
 
 def pack_mxfp4(matrices: Sequence[Mxfp4Matrix]) -> Packed:
@@ -145,11 +148,25 @@ def pack_mxfp4(matrices: Sequence[Mxfp4Matrix]) -> Packed:
     Works on the device of the matrices' tensors.
     """
     words = torch.cat([pack_blocks(matrix.blocks) for matrix in matrices])
-    scales = torch.cat([matrix.scales for matrix in matrices])
-    steps = (
-        torch.unflatten(scales, 0, (-1, TILE)).transpose(1, 2).contiguous()
-    )  # [tile, groups, column]
-    return Packed(MXFP4, words, high=None, steps=steps, scale_max=None, perm=None)
+    columns = torch.cat([matrix.scales for matrix in matrices])  # [out, groups]
+    scales = torch.unflatten(columns, 0, (-1, TILE)).transpose(1, 2).contiguous()
+    return Packed(MXFP4, words, high=None, scales=scales, perm=None)
+
+
+def join_scales(q_scale: Tensor, scale_max: Tensor) -> Tensor:
+    """EXL2's `scales` uint8 `[.., 8]` of words q_scale int32 `[..]` and of scale_max, which is
+    rounded to fp16 and may lack dimensions in front."""
+    scales = torch.zeros((*q_scale.shape, TILE), dtype=torch.uint8, device=q_scale.device)
+    scales.view(torch.int32)[..., 0] = q_scale
+    scales.view(torch.float16)[..., 2] = scale_max
+    return scales
+
+
+def split_scales(scales: Tensor) -> tuple[Tensor, Tensor]:
+    """The steps s uint8 `[.., 8]`, a column each, and scale_max fp16 `[..]` of EXL2's `scales`."""
+    shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=scales.device)
+    steps = (scales.view(torch.int32)[..., :1] >> shifts) & 15
+    return steps.to(torch.uint8), scales.view(torch.float16)[..., 2]
 
 
 def stack(matrices: Sequence[Packed]) -> Packed:
@@ -182,8 +199,7 @@ def empty_stack(
         bits,
         words=empty(torch.int32, *groups, TILE, num_words),
         high=empty(torch.int32, *groups, TILE, num_high) if num_high else None,
-        steps=empty(torch.uint8, *groups, TILE),
-        scale_max=None if bits == MXFP4 else empty(torch.float16, *groups),
+        scales=empty(torch.uint8, *groups, TILE),
         perm=empty(torch.int16, count, in_features) if is_permuted else None,
     )
 
@@ -196,9 +212,7 @@ def put(stack: Packed, index: int, matrix: Packed) -> None:
     stack.words[index] = matrix.words
     if stack.high is not None and matrix.high is not None:
         stack.high[index] = matrix.high
-    stack.steps[index] = matrix.steps
-    if stack.scale_max is not None and matrix.scale_max is not None:
-        stack.scale_max[index] = matrix.scale_max
+    stack.scales[index] = matrix.scales
     if stack.perm is not None:
         stack.perm[index] = _identity(matrix) if matrix.perm is None else matrix.perm
     elif matrix.perm is not None:
@@ -209,11 +223,12 @@ def dequantize(matrix: Packed) -> Tensor:
     """The matrix `[.., in, out]` in the order of the input features: fp16, of MXFP4 fp32. For tests
     and checks."""
     codes = unpack_codes(matrix.words, matrix.high, matrix.bits).int()
-    if matrix.scale_max is None:
-        exponents = _by_rows(matrix.steps.int() - BIAS)
+    if matrix.bits == MXFP4:
+        exponents = _by_rows(matrix.scales.int() - BIAS)
         return torch.ldexp(torch.tensor(E2M1, device=codes.device)[codes], exponents)
-    steps = matrix.steps.int() + 1
-    scale = (steps * steps).half() * matrix.scale_max[..., None]  # [.., tile, group, column]
+    steps, scale_max = split_scales(matrix.scales)
+    root = steps.int() + 1
+    scale = (root * root).half() * scale_max[..., None]  # [.., tile, group, column]
     values = (codes - (1 << (matrix.bits - 1))).half() * _by_rows(scale)
     if matrix.perm is None:
         return values
@@ -229,7 +244,7 @@ def _by_rows(scale: Tensor) -> Tensor:
 
 def _identity(matrix: Packed) -> Tensor:
     """The permutation that changes nothing."""
-    return torch.arange(matrix.in_features, dtype=torch.int16, device=matrix.steps.device)
+    return torch.arange(matrix.in_features, dtype=torch.int16, device=matrix.scales.device)
 
 
 def _same_permutation(one: Tensor | None, other: Tensor | None) -> bool:
@@ -238,8 +253,8 @@ def _same_permutation(one: Tensor | None, other: Tensor | None) -> bool:
     return torch.equal(one, other)
 
 
-def _pack_one(matrix: Exl2Matrix, bits: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`words`, `high`, `steps`, `scale_max` of one matrix."""
+def _pack_one(matrix: Exl2Matrix, bits: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`words`, `high`, `scales` of one matrix."""
     if matrix.out_features % TILE:
         raise ValueError(f"{matrix.out_features} columns are not a multiple of {TILE}")
     parts = [
@@ -247,11 +262,9 @@ def _pack_one(matrix: Exl2Matrix, bits: int) -> tuple[Tensor, Tensor, Tensor, Te
         for start in range(0, matrix.out_features, _COLUMNS_AT_ONCE)
     ]
     words, high = (torch.cat(same) for same in zip(*parts, strict=True))
-    shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=matrix.q_scale.device)
-    steps = ((matrix.q_scale[..., None] >> shifts) & 15).to(torch.uint8)  # [groups, tile, column]
-    steps = _per_group(matrix, steps).transpose(0, 1).contiguous()
+    q_scale = _per_group(matrix, matrix.q_scale).transpose(0, 1)  # [tile, groups]
     scale_max = _per_group(matrix, matrix.q_scale_max * (1 / 256))
-    return words, high, steps, scale_max.expand(len(steps), -1).contiguous()
+    return words, high, join_scales(q_scale, scale_max)
 
 
 def _per_group(matrix: Exl2Matrix, values: Tensor) -> Tensor:

@@ -18,14 +18,13 @@ from inkling.engine.model.paged_kv import KVBits, PagedKV
 log = logging.getLogger(__name__)
 
 # Row counts the kernel is compiled for; a pass of another count takes the next.
-BUCKETS = (1, 2, 4, MOST_ROWS)
+BUCKETS = (1, 2, MOST_ROWS)
 THREADS = 512
-# Quads of weights that each warp has in shared memory or on their way there, at most. On an H200 a pass
-# of one token took 1.50 ms with 3 and 1.59 with 10.
-MOST_RING = 3
+FEEDER = 32  # threads more: see feed.cuh
 # The kernel's files in their order, after device.cuh.
 PARTS = (
     "pass.cuh",
+    "feed.cuh",
     "products.cuh",
     "activations.cuh",
     "cache.cuh",
@@ -50,6 +49,7 @@ class Shape:
     page_len: int
     kv_bits: KVBits
     shared_limit: int  # bytes of shared memory that a block may have
+    has_bulk_copies: bool  # whether the GPU has the copy engine of compute capability 9.0
 
 
 def constants(config: GptOssConfig, weights: GpuWeights, shape: Shape) -> dict[str, str]:
@@ -83,7 +83,8 @@ def constants(config: GptOssConfig, weights: GpuWeights, shape: Shape) -> dict[s
         "LIMIT": f"{config.swiglu_limit!r}f",
         "SCORE_SCALE": f"{config.head_dim**-0.5!r}f",
         "ROWS": str(shape.rows),
-        "MOST_RING": str(MOST_RING),
+        "MOST_ROWS": str(MOST_ROWS),
+        "BULK_COPIES": str(int(shape.has_bulk_copies)),
         "SHARED_LIMIT": str(shape.shared_limit),
         "BLOCKS": str(shape.blocks),
         "THREADS": str(shape.threads),
@@ -104,7 +105,8 @@ class StepPass:
         Raises Unsupported where the kernel cannot serve the model or cannot be compiled here.
         """
         device = weights.norm.device
-        blocks = torch.cuda.get_device_properties(device).multi_processor_count
+        properties = torch.cuda.get_device_properties(device)
+        blocks = properties.multi_processor_count
         try:
             shared_limit = most_shared_bytes(device)
         except KernelError as error:
@@ -112,7 +114,15 @@ class StepPass:
         self._kernels: dict[int, Kernel] = {}
         most_floats = 0
         for rows in BUCKETS:
-            shape = Shape(rows, blocks, THREADS, page_len, kv_bits, shared_limit)
+            shape = Shape(
+                rows,
+                blocks,
+                THREADS,
+                page_len,
+                kv_bits,
+                shared_limit,
+                has_bulk_copies=properties.major >= 9,
+            )
             try:
                 self._kernels[rows] = compile_kernel(
                     source(),
@@ -150,7 +160,7 @@ class StepPass:
         rows = next(bucket for bucket in self._kernels if bucket >= num_rows)
         logits, chosen = self._buffers.next_outputs()
         fields = self._buffers.fields(token_ids, start, page_table, kv, num_logits, logits, chosen)
-        self._kernels[rows].launch(self._blocks, THREADS, fields)
+        self._kernels[rows].launch(self._blocks, THREADS + FEEDER, fields)
         self._buffers.count_pass(self._blocks)
         return logits[num_rows - num_logits : num_rows], chosen[num_rows - num_logits : num_rows]
 

@@ -13,7 +13,7 @@ from inkling.engine.model.paged_kv import PagedKV
 from inkling.engine.model.rope import inverse_frequencies
 
 # Tokens of a pass at most: `Pass.tokens`.
-MOST_ROWS = 8
+MOST_ROWS = 4
 # Grid barriers of a layer in step.cu.
 BARRIERS = 5
 
@@ -21,7 +21,7 @@ BARRIERS = 5
 class MatFields(ctypes.Structure):
     """`Mat` of pass.cuh: device addresses."""
 
-    _fields_ = [(name, ctypes.c_uint64) for name in ("words", "high", "steps", "scale_max", "perm")]
+    _fields_ = [(name, ctypes.c_uint64) for name in ("words", "high", "scales", "perm")]
 
 
 class PassFields(ctypes.Structure):
@@ -54,22 +54,22 @@ class PassFields(ctypes.Structure):
 
 
 def layer_table(config: GptOssConfig, layers: Sequence[GpuLayer]) -> Tensor:
-    """`Layer` of pass.cuh for each layer: int64 `[layers, 29]` of device addresses, on the CPU."""
+    """`Layer` of pass.cuh for each layer: int64 `[layers, 26]` of device addresses, on the CPU."""
     return torch.tensor(
         [
             [
-                layer.input_norm.data_ptr(),
                 *_addresses(layer.qkv),
+                *_addresses(layer.attention_out),
+                *_addresses(layer.gate_up),
+                *_addresses(layer.down),
+                layer.input_norm.data_ptr(),
                 layer.qkv_bias.data_ptr(),
                 layer.sinks.data_ptr(),
-                *_addresses(layer.attention_out),
                 layer.attention_out_bias.data_ptr(),
                 layer.post_attention_norm.data_ptr(),
                 layer.router.data_ptr(),
                 layer.router_bias.data_ptr(),
-                *_addresses(layer.gate_up),
                 layer.gate_up_bias.data_ptr(),
-                *_addresses(layer.down),
                 layer.down_bias.data_ptr(),
                 int(is_sliding),
             ]
@@ -168,12 +168,11 @@ class Buffers:
         )
 
 
-def _addresses(matrix: object) -> tuple[int, int, int, int, int]:
+def _addresses(matrix: object) -> tuple[int, int, int, int]:
     assert isinstance(matrix, Packed), "checked by `constants`"
     return (
         matrix.words.data_ptr(),
         0 if matrix.high is None else matrix.high.data_ptr(),
-        matrix.steps.data_ptr(),
-        0 if matrix.scale_max is None else matrix.scale_max.data_ptr(),
+        matrix.scales.data_ptr(),
         0 if matrix.perm is None else matrix.perm.data_ptr(),
     )

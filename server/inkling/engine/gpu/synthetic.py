@@ -16,7 +16,7 @@ from inkling.engine.exl2.names import LayerNames, Linear, ModelNames, Vector, mo
 from inkling.engine.exl2.tensors import INDEX
 from inkling.engine.exl2.write import Kind, Recipe
 from inkling.engine.gpu.codes import MXFP4
-from inkling.engine.gpu.layout import Matrix, Plain, empty_stack
+from inkling.engine.gpu.layout import Matrix, Plain, empty_stack, join_scales
 from inkling.engine.gpu.weights import GpuLayer, GpuWeights
 from inkling.engine.model.config import DEFAULT_ROPE, GptOssConfig
 
@@ -187,13 +187,14 @@ class _Model:
         random.words(stack.words)
         if stack.high is not None:
             random.words(stack.high)
-        if stack.scale_max is None:
-            random.integers(stack.steps, *_EXPONENTS)
+        if bits == MXFP4:
+            random.integers(stack.scales, *_EXPONENTS)
             return stack
         steps = range(5, 16)
-        random.integers(stack.steps, steps.start, steps.stop)
-        stack.scale_max.copy_(random.scale_max(*stack.scale_max.shape, bits=bits, steps=steps))
-        return stack
+        drawn = random.integers(torch.empty_like(stack.scales), steps.start, steps.stop)
+        q_scale = (drawn[..., ::2] | (drawn[..., 1::2] << 4)).view(torch.int32)[..., 0]
+        scale_max = random.scale_max(*q_scale.shape, bits=bits, steps=steps)
+        return replace(stack, scales=join_scales(q_scale, scale_max))
 
 
 class _Disk:
@@ -277,6 +278,5 @@ def _only(stack: Matrix) -> Matrix:
         stack,
         words=stack.words[0],
         high=None if stack.high is None else stack.high[0],
-        steps=stack.steps[0],
-        scale_max=None if stack.scale_max is None else stack.scale_max[0],
+        scales=stack.scales[0],
     )

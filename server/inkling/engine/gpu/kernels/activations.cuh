@@ -49,16 +49,47 @@ DEVICE int larger(int a, int b) { return a > b ? a : b; }
 // |f| as bits, which are ordered like it.
 DEVICE int magnitude_bits(float f) { return (int)(float_to_bits(f) & 0x7fffffffu); }
 
-// Records of `rows` rows of `groups` * 32 activations each, from byte `to` of shared memory on, in the order
-// in which the matrix stores its rows: what blocks have written in this pass, a row every `stride` floats, or
-// (null) the rows of the residual stream, normed. `perm` is the order of one matrix, or, from pair `first_pair`
-// on (-1: no pairs), of each row's own expert. Not inlined: four places need it in every layer, and code that
-// comes first in a layer costs more time than it takes to run.
+// Where activations come from: what blocks have written in this pass, a row every `stride` floats, or (null) the
+// rows of the residual stream, normed; in the order of `perm` (null: as they are), which is one matrix's or, from pair
+// `first_pair` on (-1: no pairs), of each row's own expert.
+struct Source {
+    const float* written;
+    int stride;
+    const float* norm;
+    const short* perm;
+    int first_pair;
+};
+
+// Activations k to k + 3 of a row.
+DEVICE float4 load_activations(const Source& source, int row, int k, int width) {
+    const float* from = source.written ? source.written + (size_t)row * source.stride : source.norm;
+    const float* residual = RESIDUAL + row * HIDDEN;
+    float4 v, x = {1.f, 1.f, 1.f, 1.f};
+    if (source.perm) {
+        const short* own = source.first_pair < 0 ? source.perm : source.perm + (size_t)S.expert[source.first_pair + row] * width;
+        const u32* pairs = (const u32*)(own + k);
+        u32 low = pairs[0], high = pairs[1];
+        int at_0 = low & 0xFFFF, at_1 = low >> 16, at_2 = high & 0xFFFF, at_3 = high >> 16;
+        v = float4{load_fresh(from + at_0), load_fresh(from + at_1), load_fresh(from + at_2), load_fresh(from + at_3)};
+        if (!source.written) x = float4{residual[at_0], residual[at_1], residual[at_2], residual[at_3]};
+    } else {
+        v = load_fresh_4(from + k);
+        if (!source.written) x = *(const float4*)(residual + k);
+    }
+    if (!source.written) {
+        float scale = S.inverse_rms[row];
+        v.x *= x.x * scale, v.y *= x.y * scale, v.z *= x.z * scale, v.w *= x.w * scale;
+    }
+    return v;
+}
+
+// Records of `rows` rows of `groups` * 32 activations each, in the order in which a matrix stores its rows. Not
+// inlined: four places need it in every layer, and code that comes first in a layer costs more time than it takes
+// to run.
 //
 // Eight lanes take a group, four activations each: a load of 16 bytes, and three shuffles where a reduction
 // over a whole warp would serve one group only.
-NOINLINE void quantize(int to, int groups, int rows, const float* written, int stride, const float* norm, const short* perm,
-                       int first_pair) {
+NOINLINE void quantize(int groups, int rows, const Source source) {
     // In step with each other: one alone is a long chain of waiting, more are too much code. On an H200
     // a pass takes 1.49 ms with 1, 1.45 with 2, 1.48 with 3, 1.64 with 6.
     constexpr int AT_ONCE = 2;
@@ -71,28 +102,9 @@ NOINLINE void quantize(int to, int groups, int rows, const float* written, int s
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
             // The last group again rather than none, so that there are no branches.
-            int unit = turn + i * WARPS * 4 + (lane >> 3);
-            unit = unit < total ? unit : total - 1;
-            int row = unit / groups, k = (unit - row * groups) * 32 + first_k;
-            record[i] = to + unit * RECORD;
-            const float* from = written ? written + (size_t)row * stride : norm;
-            const float* residual = RESIDUAL + row * HIDDEN;
-            float4 x = {1.f, 1.f, 1.f, 1.f};
-            if (perm) {
-                const short* own = first_pair < 0 ? perm : perm + (size_t)S.expert[first_pair + row] * groups * 32;
-                const u32* pairs = (const u32*)(own + k);
-                u32 low = pairs[0], high = pairs[1];
-                int at_0 = low & 0xFFFF, at_1 = low >> 16, at_2 = high & 0xFFFF, at_3 = high >> 16;
-                v[i] = float4{load_fresh(from + at_0), load_fresh(from + at_1), load_fresh(from + at_2), load_fresh(from + at_3)};
-                if (!written) x = float4{residual[at_0], residual[at_1], residual[at_2], residual[at_3]};
-            } else {
-                v[i] = load_fresh_4(from + k);
-                if (!written) x = *(const float4*)(residual + k);
-            }
-            if (!written) {
-                float scale = S.inverse_rms[row];
-                v[i].x *= x.x * scale, v[i].y *= x.y * scale, v[i].z *= x.z * scale, v[i].w *= x.w * scale;
-            }
+            int unit = at_most(turn + i * WARPS * 4 + (lane >> 3), total - 1), row = unit / groups;
+            record[i] = X_AT + unit * RECORD;
+            v[i] = load_activations(source, row, (unit - row * groups) * 32 + first_k, groups * 32);
         }
         int most_bits[AT_ONCE], sum[AT_ONCE], code[AT_ONCE][4];
         float largest[AT_ONCE];

@@ -1,8 +1,10 @@
 // Rotary embedding, the new keys and values, attention with sinks: phase B.
 //
-// The work of a key/value head is cut by keys: chunk c of 32 keys belongs to split c % splits (a block) and
+// The work of a key/value head is cut by keys: chunk c of 16 keys belongs to split c % splits (a block) and
 // there to key warp (c / splits) % KEY_WARPS, wherever the window begins, so that a row's sums are the same
 // in every pass. The last block of a head joins the splits. A window is so short that one block does it all.
+// A warp takes a chunk for 16 queries at once, of all heads that share the keys and of all rows of the pass: the
+// queries and a key's share of the weight are fp16 there, as keys and values are, and sums fp32.
 
 struct Keys {  // what the rows of a pass see: positions from `oldest`, chunks [first, last)
     int oldest, end;
@@ -18,7 +20,7 @@ DEVICE int first_chunk(const Keys& keys, int split) {
 
 // Rotate queries into shared memory. The pass's own keys and values go to the cache by every block that will
 // read them: the same bits each time.
-DEVICE void rotate_head(const Pass& p, const Cache& cache, int head, float* queries) {
+DEVICE void rotate_head(const Pass& p, const Cache& cache, int head) {
     constexpr int HALF = HEAD_DIM / 2;
 #pragma unroll 1
     for (int i = threadIdx.x; i < row_end(p) * (PER_KV + 2) * HALF; i += THREADS) {
@@ -37,40 +39,43 @@ DEVICE void rotate_head(const Pass& p, const Cache& cache, int head, float* quer
             int row = kv_row(p.page_table, p.start + r, head);
             store_two(cache.keys, cache.key_scales, row, d, a, b);
         } else {
-            queries[(r * PER_KV + q) * HEAD_DIM + d] = a * SCORE_SCALE;
-            queries[(r * PER_KV + q) * HEAD_DIM + HALF + d] = b * SCORE_SCALE;
+            u16* query = (u16*)SHARED_AT(X_AT + (r * PER_KV + q) * QUERY_ROW);
+            query[d] = float_to_half(within_half(a * SCORE_SCALE));
+            query[HALF + d] = float_to_half(within_half(b * SCORE_SCALE));
         }
     }
     block_barrier();
 }
 
-// Of a warp: for each row r and head h.
-#define EACH_QUERY                                   \
-    _Pragma("unroll") for (int r = 0; r < ROWS; r++) \
-        _Pragma("unroll") for (int h = 0; h < HEADS_PER_WARP; h++)
-
-struct Running {  // an online softmax over chunks, for this warp's rows and heads
-    float largest[ROWS][HEADS_PER_WARP], weight[ROWS][HEADS_PER_WARP];
-    float out[ROWS][HEADS_PER_WARP][2];  // dimensions 2 * lane and 2 * lane + 1
+// An online softmax over chunks, of a warp's 16 queries: lane 4 g + t has of queries g and g + 8 the largest score, the
+// weight of the keys that it has seen itself, and dimensions 8 n + 2 t and 8 n + 2 t + 1.
+struct Running {
+    float largest[2], weight[2];
+    float out[HEAD_DIM / 8][4];
 };
 
-// Keys and values of KEY_WARPS chunks, all of a block's threads together, into shared memory: the round of
-// chunks whose number among all that the split could have is round * KEY_WARPS and more. Zeros where there
+// Keys and values of STAGED chunks, all of a block's threads together, on their way into shared memory: the round
+// of chunks whose number among all that the split could have is round * STAGED and more. Zeros where there
 // are none. The rows are padded, so that lanes that read the same piece of neighbouring keys do not collide.
-DEVICE int chunk_of(const Keys& seen, int split, int round, int key_warp) {
-    return (round * KEY_WARPS + key_warp) * seen.splits + (seen.splits > 1 ? split : 0);
-}
-DEVICE int staged(int is_value, int key_warp) { return STAGE_AT + (is_value * KEY_WARPS + key_warp) * CHUNK * KEY_ROW; }
+// Those of this pass may be left for later, or be the only ones.
+enum Which { ALL_KEYS, OLD_KEYS, NEW_KEYS };
 
-DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int head, int split, int round) {
-    constexpr int PIECE = 16 / sizeof(Stored), TO_VALUES = KEY_WARPS * CHUNK * KEY_ROW;
-    int key = threadIdx.x / HEAD_TEAMS, key_warp = key / CHUNK;
-    int position = chunk_of(seen, split, round, key_warp) * CHUNK + key % CHUNK;
-    bool is_there = position < seen.end && position >= seen.oldest;
-    int row = kv_row(p.page_table, is_there ? position : p.start, head);
-    if (key_warp < KEY_WARPS)
+DEVICE int chunk_of(const Keys& seen, int split, int round, int i) {
+    return (round * STAGED + i) * seen.splits + (seen.splits > 1 ? split : 0);
+}
+DEVICE int staged(int is_value, int i) { return STAGE_AT + (is_value * STAGED + i) * CHUNK * KEY_ROW; }
+
+DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int head, int split, int round, Which which) {
+    constexpr int LANES = 4, PIECE = 16 / sizeof(Stored), TO_VALUES = STAGED * CHUNK * KEY_ROW;
+#pragma unroll 1
+    for (int key = threadIdx.x / LANES; key < STAGED * CHUNK; key += THREADS / LANES) {
+        int position = chunk_of(seen, split, round, key / CHUNK) * CHUNK + key % CHUNK;
+        if (which == OLD_KEYS && position >= p.start && position < seen.end) continue;
+        if (which == NEW_KEYS && (position < p.start || position >= seen.end)) continue;
+        bool is_there = position < seen.end && position >= seen.oldest;
+        int row = kv_row(p.page_table, is_there ? position : p.start, head);
 #pragma unroll
-        for (int piece = threadIdx.x % HEAD_TEAMS; piece < STORED_ROW / 16; piece += HEAD_TEAMS) {
+        for (int piece = threadIdx.x % LANES; piece < STORED_ROW / 16; piece += LANES) {
             int to = staged(0, 0) + key * KEY_ROW + piece * 16;
             if (is_there) {
                 copy_16(to, (const char*)(cache.keys + row + piece * PIECE));
@@ -86,82 +91,87 @@ DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int 
             }
 #endif
         }
-    commit_copies();
-    wait_for_copies<0>();
-    block_barrier();
+    }
 }
 
-DEVICE void attend_chunk(const Pass& p, const Keys& seen, bool is_sliding, int chunk, int key_warp, int first_query,
-                         Running& run) {
-    int lane = threadIdx.x & 31;
-    int position = chunk * CHUNK + lane;
-    bool is_there = position < seen.end && position >= seen.oldest;
-    float score[ROWS][HEADS_PER_WARP] = {};
-    int key = staged(0, key_warp) + lane * KEY_ROW;
-#pragma unroll 1
-    for (int i = 0; i < HEAD_DIM / 8; i++) {
-        float k[8];
-        load_eight(key, i * 8, k);
+// A chunk for the queries from `first_query` on. `at`: where among the staged chunks it lies.
+DEVICE void attend_chunk(const Pass& p, bool is_sliding, int chunk, int at, int first_query, Running& run) {
+    int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+    int keys = staged(0, at), values = staged(1, at), query = X_AT + (first_query + g) * QUERY_ROW;
+    float score[2][4] = {};  // of queries g and g + 8, two keys each; of keys 0 to 7 and 8 to 15
 #pragma unroll
-        for (int r = 0; r < ROWS; r++)
+    for (int d = 2 * t; d < HEAD_DIM; d += 16) {
+        u32 a[4];
 #pragma unroll
-            for (int h = 0; h < HEADS_PER_WARP; h++) {
-                if (ROWS > 1 && r >= p.num_rows) continue;
-                int q = first_query + h < PER_KV ? first_query + h : 0;
-                const float4* query = (const float4*)SHARED_AT(X_AT + ((r * PER_KV + q) * HEAD_DIM + i * 8) * 4);
-                float sum = score[r][h];
+        for (int i = 0; i < 4; i++) a[i] = *(const u32*)SHARED_AT(query + i % 2 * 8 * QUERY_ROW + (d + i / 2 * 8) * 2);
 #pragma unroll
-                for (int j = 0; j < 2; j++) {
-                    float4 four = query[j];
-                    sum = fma_rn(k[4 * j], four.x, sum), sum = fma_rn(k[4 * j + 1], four.y, sum);
-                    sum = fma_rn(k[4 * j + 2], four.z, sum), sum = fma_rn(k[4 * j + 3], four.w, sum);
-                }
-                score[r][h] = sum;
-            }
-    }
-#if KV_BITS == 8
-    float key_scale = half_to_float(*(const u16*)SHARED_AT(key + STORED_ROW));
-    EACH_QUERY score[r][h] *= key_scale;
-#endif
-    float top[ROWS][HEADS_PER_WARP], share[ROWS][HEADS_PER_WARP], sum[ROWS][HEADS_PER_WARP];
-    // Everything in step for all rows and heads: chains of waiting in parallel, and few loops.
-    EACH_QUERY {
-        int own = p.start + r;
-        bool is_seen = is_there && position <= own && (!is_sliding || position > own - WINDOW);
-        if (!is_seen) score[r][h] = -1e30f;
-        top[r][h] = score[r][h];
-    }
-#pragma unroll 1
-    for (int far = 16; far; far >>= 1) EACH_QUERY {
-            float other = shuffle_xor(top[r][h], far);
-            top[r][h] = other > top[r][h] ? other : top[r][h];
+        for (int n = 0; n < 2; n++) {
+            int key = keys + (8 * n + g) * KEY_ROW;
+            multiply_halves(score[n], a, load_two(key, d), load_two(key, d + 8));
         }
-    EACH_QUERY {
-        top[r][h] = top[r][h] > run.largest[r][h] ? top[r][h] : run.largest[r][h];
-        float shrink = exponential(run.largest[r][h] - top[r][h]);
-        share[r][h] = score[r][h] > -1e30f ? exponential(score[r][h] - top[r][h]) : 0.f;
-        sum[r][h] = share[r][h];
-        run.weight[r][h] *= shrink, run.out[r][h][0] *= shrink, run.out[r][h][1] *= shrink;
-        run.largest[r][h] = top[r][h];
     }
-#pragma unroll 1
-    for (int far = 16; far; far >>= 1) EACH_QUERY sum[r][h] += shuffle_xor(sum[r][h], far);
-    EACH_QUERY run.weight[r][h] += sum[r][h];
+    float share[2][4];  // likewise
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        int own = p.start + (first_query + g + 8 * half) / PER_KV;
+        float top = run.largest[half];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            float& one = score[i / 2][2 * half + i % 2];
+            int key = 8 * (i / 2) + 2 * t + i % 2, position = chunk * CHUNK + key;
 #if KV_BITS == 8
-    float value_scale = half_to_float(*(const u16*)SHARED_AT(staged(1, key_warp) + lane * KEY_ROW + STORED_ROW));
-    EACH_QUERY share[r][h] *= value_scale;
+            one *= half_to_float(*(const u16*)SHARED_AT(keys + key * KEY_ROW + STORED_ROW));
 #endif
-    // Now a lane is two dimensions, and the keys come one after another.
-    int dimension = lane * 2 < HEAD_DIM ? lane * 2 : 0;
-#pragma unroll 4
-    for (int j = 0; j < CHUNK; j++) {
-        float v0, v1;
-        load_two(staged(1, key_warp) + j * KEY_ROW, dimension, v0, v1);
-        EACH_QUERY {
-            float portion = shuffle(share[r][h], j);
-            run.out[r][h][0] = fma_rn(portion, v0, run.out[r][h][0]);
-            run.out[r][h][1] = fma_rn(portion, v1, run.out[r][h][1]);
+            bool is_seen = position <= own && (!is_sliding || position > own - WINDOW);
+            one = is_seen ? one : -1e30f;
+            top = one > top ? one : top;
         }
+#pragma unroll
+        for (int far = 1; far < 4; far <<= 1) {
+            float other = shuffle_xor(top, far);
+            top = other > top ? other : top;
+        }
+        float shrink = exponential(run.largest[half] - top), sum = 0.f;
+        run.largest[half] = top;
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            float one = score[i / 2][2 * half + i % 2];
+            one = one > -1e30f ? exponential(one - top) : 0.f;
+            sum += one;
+#if KV_BITS == 8
+            one *= half_to_float(*(const u16*)SHARED_AT(values + (8 * (i / 2) + 2 * t + i % 2) * KEY_ROW + STORED_ROW));
+#endif
+            share[i / 2][2 * half + i % 2] = one;
+        }
+        run.weight[half] = fma_rn(run.weight[half], shrink, sum);
+#pragma unroll
+        for (int n = 0; n < HEAD_DIM / 8; n++) run.out[n][2 * half] *= shrink, run.out[n][2 * half + 1] *= shrink;
+    }
+    // What a lane has of the scores' matrix is what it must bring as the other operand.
+    const u32 a[4] = {halves(share[0][0], share[0][1]), halves(share[0][2], share[0][3]), halves(share[1][0], share[1][1]),
+                      halves(share[1][2], share[1][3])};
+#pragma unroll
+    for (int n = 0; n < HEAD_DIM / 8; n++) {
+        int row = values + 2 * t * KEY_ROW, d = 8 * n + g;
+        multiply_halves(run.out[n], a, load_one_of_two(row, d), load_one_of_two(row + 8 * KEY_ROW, d));
+    }
+}
+
+// A warp's queries as parts: weighted values, largest score, sum of weights.
+DEVICE void write_parts(float* parts, int first_query, const Running& run) {
+    int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        float weight = run.weight[half];
+        weight += shuffle_xor(weight, 1);
+        weight += shuffle_xor(weight, 2);
+        int q = first_query + g + 8 * half;
+        if (q >= QUERIES) continue;
+        float* part = parts + q * PART;
+#pragma unroll
+        for (int n = 0; n < HEAD_DIM / 8; n++)
+            part[8 * n + 2 * t] = run.out[n][2 * half], part[8 * n + 2 * t + 1] = run.out[n][2 * half + 1];
+        if (t == 0) part[HEAD_DIM] = run.largest[half], part[HEAD_DIM + 1] = weight;
     }
 }
 
@@ -169,19 +179,22 @@ DEVICE float* attended(const Pass& p, int q, int head, int d) {
     return p.scratch + AT_ATTENDED + (size_t)(q / PER_KV) * ATTENDED + (head * PER_KV + q % PER_KV) * HEAD_DIM + d;
 }
 
-// Join the key warps of this block for each query, into `mine`, or (null) with the sinks to the result.
-DEVICE void join_key_warps(const Pass& p, const Layer& layer, const float* parts, int head, float* mine) {
+// Join `count` key warps of this block from `first` on (and round), for each query, into `mine`, or (null) with the
+// sinks to the result. In the order of the warps, wherever the first is; the others have seen nothing.
+DEVICE void join_key_warps(const Pass& p, const Layer& layer, const float* parts, int first, int count, int head, float* mine) {
 #pragma unroll 1
     for (int i = threadIdx.x; i < row_end(p) * PER_KV * HEAD_DIM; i += THREADS) {
         int q = i / HEAD_DIM, d = i % HEAD_DIM;
         float sink = layer.sinks[head * PER_KV + q % PER_KV], top = mine ? -1e30f : sink, total = 0.f, sum = 0.f;
-#pragma unroll 1
+#pragma unroll 4
         for (int w = 0; w < KEY_WARPS; w++) {
+            if ((w - first + KEY_WARPS) % KEY_WARPS >= count) continue;
             float other = parts[(w * QUERIES + q) * PART + HEAD_DIM];
             top = other > top ? other : top;
         }
-#pragma unroll 1
+#pragma unroll 4
         for (int w = 0; w < KEY_WARPS; w++) {
+            if ((w - first + KEY_WARPS) % KEY_WARPS >= count) continue;
             const float* part = parts + (w * QUERIES + q) * PART;
             float shrink = exponential(part[HEAD_DIM] - top);
             sum = fma_rn(part[d], shrink, sum), total = fma_rn(part[HEAD_DIM + 1], shrink, total);
@@ -255,48 +268,51 @@ DEVICE Keys seen_keys(const Pass& p, bool is_sliding) {
     return seen;
 }
 
+// Begin to stage what does not wait for this pass's own keys and values: the first round of the block's first unit.
+DEVICE void stage_old_keys(const Pass& p, const Layer& layer, u64 layer_index) {
+    Keys seen = seen_keys(p, layer.is_sliding);
+    int head = blockIdx.x % KV_HEADS, split = blockIdx.x / KV_HEADS, first = first_chunk(seen, split);
+    if (blockIdx.x < seen.splits * KV_HEADS && first < seen.last)
+        stage_keys(p, layer_cache(p, layer_index), seen, head, split, first / seen.splits / STAGED, OLD_KEYS);
+}
+
 DEVICE void attend(const Pass& p, const Layer& layer, u64 layer_index) {
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    int warp = threadIdx.x >> 5, key_warp = warp % KEY_WARPS, first_query = warp / KEY_WARPS * 16;
     Cache cache = layer_cache(p, layer_index);
     Keys seen = seen_keys(p, layer.is_sliding);
-    int active = seen.last - seen.first < seen.splits ? seen.last - seen.first : seen.splits;
-
-    float* queries = (float*)SHARED_AT(X_AT);  // [QUERIES, HEAD_DIM], rotated and scaled
+    bool is_sliding = layer.is_sliding;
+    int active = at_most(seen.last - seen.first, seen.splits);
     float* parts = (float*)SHARED_AT(STAGE_AT);  // [KEY_WARPS, QUERIES, PART], where keys and values were before
 
 #pragma unroll 1
     for (int unit = blockIdx.x; unit < seen.splits * KV_HEADS; unit += BLOCKS) {
         int head = unit % KV_HEADS, split = unit / KV_HEADS, first = first_chunk(seen, split);
         if (first >= seen.last) continue;
-        rotate_head(p, cache, head, queries);
-        int first_query = warp % HEAD_TEAMS * HEADS_PER_WARP, key_warp = warp / HEAD_TEAMS;
-        bool is_sliding = layer.is_sliding;
+        rotate_head(p, cache, head);
         Running run = {};
-        EACH_QUERY run.largest[r][h] = -1e30f;
+        run.largest[0] = run.largest[1] = -1e30f;
+        int first_round = first / seen.splits / STAGED;
 #pragma unroll 1
-        for (int round = first / seen.splits / KEY_WARPS; chunk_of(seen, split, round, 0) < seen.last; round++) {
-            stage_keys(p, cache, seen, head, split, round);
-            int chunk = chunk_of(seen, split, round, key_warp);
-            if (chunk >= first && chunk < seen.last && first_query < PER_KV)
-                attend_chunk(p, seen, is_sliding, chunk, key_warp, first_query, run);
+        for (int round = first_round; chunk_of(seen, split, round, 0) < seen.last; round++) {
+            // Of the first unit's first round the old ones are there or on their way.
+            stage_keys(p, cache, seen, head, split, round, unit == blockIdx.x && round == first_round ? NEW_KEYS : ALL_KEYS);
+            wait_for_copies();
+            block_barrier();
+#pragma unroll 1
+            for (int i = key_warp; i < STAGED; i += KEY_WARPS) {
+                int chunk = chunk_of(seen, split, round, i);
+                if (chunk >= first && chunk < seen.last && first_query < QUERIES)
+                    attend_chunk(p, is_sliding, chunk, i, first_query, run);
+            }
             block_barrier();
         }
-#pragma unroll
-        for (int r = 0; r < ROWS; r++)
-#pragma unroll
-            for (int h = 0; h < HEADS_PER_WARP; h++) {
-                if (first_query + h >= PER_KV) break;
-                float* part = parts + (key_warp * QUERIES + r * PER_KV + first_query + h) * PART;
-                if (lane * 2 < HEAD_DIM) part[lane * 2] = run.out[r][h][0], part[lane * 2 + 1] = run.out[r][h][1];
-                if (lane == 0) part[HEAD_DIM] = run.largest[r][h], part[HEAD_DIM + 1] = run.weight[r][h];
-            }
+        if (first_query < QUERIES) write_parts(parts + key_warp * QUERIES * PART, first_query, run);
         block_barrier();
-        if (active == 1) {
-            join_key_warps(p, layer, parts, head, 0);
-        } else {
-            join_key_warps(p, layer, parts, head, p.scratch + AT_PARTS + (size_t)(split * KV_HEADS + head) * QUERIES * PART);
-            if (is_last_block(p.tickets + head, active)) join_splits(p, layer, seen, head);
-        }
+        int first_warp = first / seen.splits % KEY_WARPS, chunks = (seen.last - first + seen.splits - 1) / seen.splits;
+        bool is_alone = active == 1;
+        join_key_warps(p, layer, parts, first_warp, chunks, head,
+                       is_alone ? 0 : p.scratch + AT_PARTS + (size_t)(split * KV_HEADS + head) * QUERIES * PART);
+        if (!is_alone && is_last_block(p.tickets + head, active)) join_splits(p, layer, seen, head);
         block_barrier();
     }
 }

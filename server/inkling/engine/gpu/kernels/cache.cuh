@@ -25,9 +25,13 @@ DEVICE float within_half(float f) {
     return f < -65504.f ? -65504.f : f;
 }
 
-// Of a row in shared memory: eight numbers from dimension d on, and two. In 8 bits they want the row's scale.
-DEVICE void load_eight(int row, int d, float* eight);
-DEVICE void load_two(int row, int d, float& first, float& second);
+// Two numbers as halves, the first in the lower half.
+DEVICE u32 halves(float first, float second) { return float_to_half(first) | (u32)float_to_half(second) << 16; }
+
+// As halves, of rows in shared memory: dimensions d and d + 1 of one, and dimension d of two that follow one another.
+// In 8 bits they want the row's scale.
+DEVICE u32 load_two(int row, int d);
+DEVICE u32 load_one_of_two(int row, int d);
 // Store dimensions d and HEAD_DIM / 2 + d of a row.
 DEVICE void store_two(Stored* rows, u16* scales, int row, int d, float low, float high);
 
@@ -52,18 +56,12 @@ DEVICE void store_two(Stored* rows, u16* scales, int row, int d, float low, floa
     if (d == 0) scales[row / HEAD_DIM] = scale;
 }
 
-// Of neighbouring keys, 80 bytes apart, two in sixteen lanes collide: no more than 16 bytes a lane would take.
-DEVICE void load_eight(int row, int d, float* eight) {
-    uint2 packed = *(const uint2*)SHARED_AT(row + d);
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-        eight[j] = (float)(Stored)(packed.x >> 8 * j);
-        eight[4 + j] = (float)(Stored)(packed.y >> 8 * j);
-    }
-}
-DEVICE void load_two(int row, int d, float& first, float& second) {
+DEVICE u32 load_two(int row, int d) {
     u16 pair = *(const u16*)SHARED_AT(row + d);
-    first = (float)(Stored)pair, second = (float)(Stored)(pair >> 8);
+    return halves((float)(Stored)pair, (float)(Stored)(pair >> 8));
+}
+DEVICE u32 load_one_of_two(int row, int d) {
+    return halves((float)*(const Stored*)SHARED_AT(row + d), (float)*(const Stored*)SHARED_AT(row + KEY_ROW + d));
 }
 
 #else
@@ -73,15 +71,9 @@ DEVICE void store_two(Stored* rows, u16*, int row, int d, float low, float high)
     rows[row + HEAD_DIM / 2 + d] = float_to_half(within_half(high));
 }
 
-DEVICE void load_eight(int row, int d, float* eight) {
-    uint4 packed = *(const uint4*)SHARED_AT(row + d * 2);
-    const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
-#pragma unroll
-    for (int j = 0; j < 4; j++) eight[2 * j] = half_to_float((u16)words[j]), eight[2 * j + 1] = half_to_float((u16)(words[j] >> 16));
-}
-DEVICE void load_two(int row, int d, float& first, float& second) {
-    u32 pair = *(const u32*)SHARED_AT(row + d * 2);
-    first = half_to_float((u16)pair), second = half_to_float((u16)(pair >> 16));
+DEVICE u32 load_two(int row, int d) { return *(const u32*)SHARED_AT(row + d * 2); }
+DEVICE u32 load_one_of_two(int row, int d) {
+    return *(const u16*)SHARED_AT(row + d * 2) | (u32) * (const u16*)SHARED_AT(row + KEY_ROW + d * 2) << 16;
 }
 
 #endif

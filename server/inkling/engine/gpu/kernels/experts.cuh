@@ -1,17 +1,17 @@
 // Which experts a row goes to, and their matrices: the end of phase C, phases D and E.
 
-// logit = 1/rms * sum over k of residual * norm * router: a sum over columns, so each block adds up its own.
-// Sixteen lanes to an expert, so that its weights come all at once.
-DEVICE void add_router_part(const Pass& p, const Layer& layer, int first_column, int columns) {
+// logit = 1/rms * sum over k of residual * norm * router: a sum over columns, so each block adds up its own,
+// sixteen lanes an expert.
+DEVICE void add_router_part(const Pass& p, int columns) {
     constexpr int LANES = 16, PIECES = (HIDDEN_TILES * 8 + LANES - 1) / LANES;
     int lane = threadIdx.x % LANES;
 #pragma unroll 1
     for (int first = threadIdx.x / 32 * 2; first < EXPERTS; first += THREADS / LANES) {
         int e = first + threadIdx.x / LANES % 2;
-        const float* weights = layer.router + (size_t)(e < EXPERTS ? e : 0) * HIDDEN + first_column;
         float weight[PIECES];
 #pragma unroll
-        for (int i = 0; i < PIECES; i++) weight[i] = lane + i * LANES < columns ? weights[lane + i * LANES] : 0.f;
+        for (int i = 0; i < PIECES; i++)
+            weight[i] = e < EXPERTS && lane + i * LANES < columns ? S.router[e][lane + i * LANES] : 0.f;
 #pragma unroll 1
         for (int r = 0; r < row_end(p); r++) {
             float sum = 0.f;
@@ -76,68 +76,58 @@ DEVICE float swiglu(float gate, float up) {
     return (up + 1.f) * gate * reciprocal(1.f + exponential(-1.702f * gate));
 }
 
-// Tables of items: every warp writes all of them, the same values, and need not wait for another.
-
-// Phase D: the units (tiles of all rows' experts) from `unit` on that this block takes now; how many.
-DEVICE int plan_gate_up(const Layer& layer, int unit, int last) {
-    constexpr int TILES = 2 * INTER / 8, ROW_BYTES = HIDDEN / 32 * RECORD;
-    int end = last;
-    if (layer.gate_up.perm) {  // each expert has an order of its own: one pair at a time
-        int next = (unit / TILES + 1) * TILES;
-        end = next < last ? next : last;
-    }
-    int count = end - unit < EXPERT_ITEMS ? end - unit : EXPERT_ITEMS;
-    int i = threadIdx.x & 31;
-    if (i < count) {
-        int pair = (unit + i) / TILES, tile = S.expert[pair] * TILES + unit + i - pair * TILES;
-        S.items[EXPERT_ITEM + i] = Item{tile, pair / TOP_K * ROW_BYTES};
-        prefetch_l2((const char*)(layer.gate_up_bias + tile * 8));
-    }
-    return count;
+// Where a tile of a pair has its place among down's items of a turn of pairs.
+DEVICE int down_item(int tiles, int tile, int pair) {
+    return (pair / PAIR_TEAMS * tiles + tile) * PAIR_TEAMS + pair % PAIR_TEAMS;
 }
 
-// Phase E for this block's tiles and the pairs from `first` on.
-DEVICE int plan_down(const Layer& layer, int first, int pairs, int first_tile, int tiles) {
-    constexpr int ROW_BYTES = INTER / 32 * RECORD;
-    int count = tiles * pairs;
+// The table of items, once the experts are known: gate_up's units, then down's tiles, DOWN_PAIRS pairs a turn.
+DEVICE void plan_experts(const Mix& mix) {
+    constexpr int TILES = 2 * INTER / 8;
 #pragma unroll 1
-    for (int i = threadIdx.x & 31; i < count; i += 32) {
-        int tile = i / pairs, pair = i - tile * pairs, at = S.expert[first + pair] * (HIDDEN / 8) + first_tile + tile;
-        S.items[EXPERT_ITEM + i] = Item{at, pair * ROW_BYTES};
-        prefetch_l2((const char*)(layer.down_bias + at * 8));
+    for (int i = threadIdx.x; i < mix.units + mix.tiles * mix.pairs; i += THREADS) {
+        if (i < mix.units) {
+            int unit = mix.unit + i, pair = unit / TILES;
+            S.items[i] = Item{S.expert[pair] * TILES + unit - pair * TILES, pair / TOP_K * (HIDDEN / 32 * RECORD)};
+            continue;
+        }
+        int tile = (i - mix.units) / mix.pairs, pair = i - mix.units - tile * mix.pairs, first = pair / DOWN_PAIRS * DOWN_PAIRS;
+        int at = mix.units + first * mix.tiles + down_item(mix.tiles, tile, pair - first);
+        S.items[at] = Item{S.expert[pair] * (HIDDEN / 8) + mix.first_tile + tile, (pair - first) * (INTER / 32 * RECORD)};
     }
-    return count;
 }
 
-DEVICE void finish_gate_up(const Pass& p, const Layer& layer, int unit, int count) {
+// The units of gate_up from the block's `done`th on that it takes now; how many.
+DEVICE int next_units(const Mix& mix, int done, bool is_permuted) {
+    constexpr int TILES = 2 * INTER / 8;
+    int left = at_most(mix.units - done, EXPERT_ITEMS);
+    // Permuted, each expert has an order of its own: one pair at a time.
+    return is_permuted ? at_most(left, TILES - (mix.unit + done) % TILES) : left;
+}
+
+DEVICE void finish_gate_up(const Pass& p, int unit, int count) {
     constexpr int TILES = 2 * INTER / 8;
 #pragma unroll 1
     for (int i = threadIdx.x; i < count * 4; i += THREADS) {
         int item = i / 4, column = i % 4, pair = (unit + item) / TILES, tile = unit + item - pair * TILES;
-        const float* from = SLOTS + item * TEAM * 8 + column * 2;
-        const float* bias = layer.gate_up_bias + (size_t)S.expert[pair] * 2 * INTER + tile * 8 + column * 2;
-        float gate = bias[0], up = bias[1];
-#pragma unroll
-        for (int w = 0; w < TEAM; w++) gate += from[w * 8], up += from[w * 8 + 1];
+        float gate = S.bias[i * 2] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2);
+        float up = S.bias[i * 2 + 1] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2 + 1);
         p.scratch[AT_GATED + (size_t)pair * INTER + tile * 4 + column] = swiglu(gate, up);
     }
 }
 
-DEVICE void finish_down(const Pass& p, const Layer& layer, int first, int pairs, int first_tile, int tiles) {
+DEVICE void finish_down(const Pass& p, const Mix& mix, int first, int pairs) {
 #pragma unroll 1
-    for (int i = threadIdx.x; i < pairs / TOP_K * tiles * 8; i += THREADS) {
-        int row = i / (tiles * 8), column = i - row * tiles * 8, r = first / TOP_K + row;
+    for (int i = threadIdx.x; i < pairs / TOP_K * mix.tiles * 8; i += THREADS) {
+        int row = i / (mix.tiles * 8), column = i - row * mix.tiles * 8, r = first / TOP_K + row;
         float mixed = 0.f;
 #pragma unroll
         for (int k = 0; k < TOP_K; k++) {
-            int pair = r * TOP_K + k;
-            const float* from = SLOTS + ((column >> 3) * pairs + row * TOP_K + k) * TEAM * 8 + (column & 7);
-            float sum = layer.down_bias[(size_t)S.expert[pair] * HIDDEN + first_tile * 8 + column];
-#pragma unroll
-            for (int w = 0; w < TEAM; w++) sum += from[w * 8];
-            mixed = fma_rn(sum, S.weight[pair], mixed);
+            int item = down_item(mix.tiles, column / 8, row * TOP_K + k);
+            float sum = S.bias[item * 8 + column % 8] + sum_of<1>(DOWN_CUT, item, 0, column % 8);
+            mixed = fma_rn(sum, S.weight[r * TOP_K + k], mixed);
         }
-        p.scratch[AT_MIXED + (size_t)r * HIDDEN + first_tile * 8 + column] = mixed;
+        p.scratch[AT_MIXED + (size_t)r * HIDDEN + mix.first_tile * 8 + column] = mixed;
     }
 }
 
@@ -154,52 +144,60 @@ DEVICE void prefetch_vectors(const Layer& layer) {
     if (which == 5) from = (const char*)layer.router_bias, bytes = EXPERTS * 4;
     if (which == 6) from = (const char*)layer.qkv.perm, bytes = HIDDEN * 2;
     if (which == 7) from = (const char*)layer.out.perm, bytes = ATTENDED * 2;
-    if (which == 8) from = (const char*)&layer, bytes = sizeof(Layer);
     if (!from) return;
 #pragma unroll 1
     for (int at = blockIdx.x * 128; at < bytes; at += BLOCKS * 128) prefetch_l2(from + at);
 }
 
+// Whether the compiler may know how tiles are cut.
+constexpr bool IS_ONE_CUT = GATE_UP_BITS == DOWN_BITS && HIDDEN == INTER;
+
 // Phases D and E. One loop for both, so that the product's code exists once, or once for each of two widths.
-DEVICE void mix_experts(const Pass& p, const Layer& layer, bool is_last) {
-    constexpr int TILES = 2 * INTER / 8;
-    int pairs = row_end(p) * TOP_K;
-    int unit = share_begin(blockIdx.x, pairs * TILES), last = share_begin(blockIdx.x + 1, pairs * TILES);
-    int first_tile = share_begin(blockIdx.x, HIDDEN / 8), tiles = share_begin(blockIdx.x + 1, HIDDEN / 8) - first_tile;
-    int first = 0;
+DEVICE void mix_experts(const Pass& p, Ring& ring, const Mix& mix, int index) {
+    const Layer& layer = S.layers[index];
+    plan_experts(mix);
+    block_barrier();
+    if (threadIdx.x == 0) arrive(KNOWN_AT);
+    bool is_permuted = layer.gate_up.perm;
+    int done = 0, first = 0;  // of the units, of the pairs that down has behind it
 #pragma unroll 1
-    while (first < pairs) {
-        bool is_down = unit >= last, has_down_bits = GATE_UP_BITS != DOWN_BITS && is_down, is_turn = is_down && first == 0;
-        int here = pairs - first < DOWN_PAIRS ? pairs - first : DOWN_PAIRS;
-        int groups = is_down ? INTER / 32 : HIDDEN / 32;
-        if (is_turn) grid_arrive(p);
-        int count = is_down ? plan_down(layer, first, here, first_tile, tiles) : plan_gate_up(layer, unit, last);
-        warp_barrier();
-        Walk walk = expert_walk(groups, count);
-        const Mat& m = is_down ? layer.down : layer.gate_up;
-        Stream stream = has_down_bits ? start<DOWN_BITS>(m, groups, walk) : start<GATE_UP_BITS>(m, groups, walk);
-        if (is_turn) {
-            if (!is_last) prefetch_vectors((&layer)[1]);
+    while (first < mix.pairs) {
+        bool is_down = done == mix.units, is_first_of_down = is_down && first == 0;
+        int here = at_most(mix.pairs - first, DOWN_PAIRS);
+        int items = is_down ? mix.units : 0, begin = is_down ? first * mix.tiles : done;
+        int count = is_down ? here * mix.tiles : next_units(mix, done, is_permuted);
+        if (is_first_of_down)
+            grid_arrive(p);
+        else if (done + first)
+            block_barrier();  // of the last turn nothing is read any more
+        const float* bias = is_down ? layer.down_bias : layer.gate_up_bias;
+#pragma unroll 1
+        for (int i = threadIdx.x; i < count * 2; i += THREADS)
+            copy_16(byte_of(S.bias) + i * 16, (const char*)(bias + (size_t)S.items[items + begin + i / 2].tile * 8 + i % 2 * 4));
+        if (is_first_of_down) {
+            if (index + 1 < LAYERS) prefetch_vectors((&layer)[1]);
             grid_wait(p);
         }
         // Down's activations are the pairs'; of gate_up's rows, all of them, a permuted pair uses only its own.
-        const short* perm = m.perm;
-        if (perm && !is_down) perm += (size_t)S.expert[unit / TILES] * HIDDEN;
-        quantize(X_AT, groups, is_down ? here : row_end(p), is_down ? p.scratch + AT_GATED + (size_t)first * INTER : (const float*)0,
-                 INTER, layer.post_norm, perm, is_down ? first : -1);
+        const short* perm = is_down ? layer.down.perm : layer.gate_up.perm;
+        if (perm && !is_down) perm += (size_t)S.expert[(mix.unit + done) / (2 * INTER / 8)] * HIDDEN;
+        if (is_down || is_permuted || done == 0)
+            quantize((is_down ? INTER : HIDDEN) / 32, is_down ? here : row_end(p),
+                     Source{is_down ? p.scratch + AT_GATED + (size_t)first * INTER : (const float*)0, INTER, layer.post_norm, perm,
+                            is_down ? first : -1});
         block_barrier();
-        if (has_down_bits)
-            multiply_experts<DOWN_BITS>(stream, walk, count);
+        Turn turn = {begin, count, items, 0, 0, 0, 1};
+        Cut cut = GATE_UP_CUT;
+        if (!IS_ONE_CUT && is_down) cut = DOWN_CUT;
+        if (GATE_UP_BITS != DOWN_BITS && is_down)
+            multiply<DOWN_BITS, 1>(ring, cut, turn);
         else
-            multiply_experts<GATE_UP_BITS>(stream, walk, count);
+            multiply<GATE_UP_BITS, 1>(ring, cut, turn);
+        wait_for_copies();
         block_barrier();
-        if (is_down) {
-            finish_down(p, layer, first, here, first_tile, tiles);
-            first += here;
-        } else {
-            finish_gate_up(p, layer, unit, count);
-            unit += count;
-        }
-        block_barrier();
+        if (is_down)
+            finish_down(p, mix, first, here), first += here;
+        else
+            finish_gate_up(p, mix.unit + done, count), done += count;
     }
 }

@@ -14,50 +14,32 @@ DEVICE void best_of_warp(float& value, int& token) {
     }
 }
 
-// A warp takes whole tiles of its own, from `tile` on, up to HEAD_TILES at a time, and needs no other's sums.
-DEVICE Walk head_walk(const Pass& p, int tile) {
-    constexpr int GROUPS = HIDDEN / 32, QUADS = (GROUPS + 3) / 4;
+DEVICE void head_and_choose(const Pass& p, Ring& ring) {
+    constexpr int ROW_BYTES = HIDDEN / 32 * RECORD;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    int left = (share_begin(blockIdx.x + 1, VOCAB / 8) - tile + WARPS - 1) / WARPS;
-    left = left < HEAD_TILES ? left : HEAD_TILES;
-    if (lane < left) S.items[warp + lane * WARPS] = Item{tile + lane * WARPS, p.first_logits * GROUPS * RECORD};
-    warp_barrier();
-    return Walk{0, WARPS, 0, 0, QUADS, left * QUADS, 1, 0, warp};
-}
-
-DEVICE int head_tile() { return share_begin(blockIdx.x, VOCAB / 8) + (threadIdx.x >> 5); }
-
-// `walk` and `stream`: of the first tiles, begun already.
-DEVICE void head_and_choose(const Pass& p, Walk walk, Stream stream) {
-    constexpr int TILES = VOCAB / 8, GROUPS = HIDDEN / 32, QUADS = (GROUPS + 3) / 4;
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    int first_tile = share_begin(blockIdx.x, TILES), tiles = share_begin(blockIdx.x + 1, TILES) - first_tile;
+    int first_tile = share_begin(blockIdx.x, VOCAB / 8), tiles = share_begin(blockIdx.x + 1, VOCAB / 8) - first_tile;
     int first_row = p.first_logits, rows = row_end(p) - first_row;
     float best[ROWS];
     int token[ROWS];
 #pragma unroll
     for (int r = 0; r < ROWS; r++) best[r] = -1e30f, token[r] = 0x7fffffff;
-    const float* slot = SLOTS + warp * ROWS * 8;
 #pragma unroll 1
-    for (int tile = head_tile(); tile < first_tile + tiles; tile += WARPS * HEAD_TILES) {
-        int left = walk.count / QUADS;
-        multiply<HEAD_BITS, ROWS>(stream, walk, GROUPS * RECORD, rows, warp * ROWS * 8);
-        warp_barrier();
+    for (int done = 0; done < tiles; done += HEAD_TILES) {
+        int count = at_most(tiles - done, HEAD_TILES);
+        multiply<HEAD_BITS, ROWS>(ring, HEAD_CUT, Turn{done, count, -1, first_tile + done, first_row * ROW_BYTES, ROW_BYTES, rows});
+        block_barrier();
 #pragma unroll 1
-        for (int i = lane; i < left * rows * 8; i += 32) {
-            int which = i / (rows * 8), r = i / 8 % rows, column = (tile + which * WARPS) * 8 + (i & 7);
-            float value = slot[(which * WARPS * ROWS + r) * 8 + (i & 7)];
-            p.logits[(size_t)(first_row + r) * VOCAB + column] = value;
+        for (int i = threadIdx.x; i < count * 8; i += THREADS) {
+            int column = (first_tile + done) * 8 + i;
 #pragma unroll
-            for (int other = 0; other < ROWS; other++)
-                if (other == r && is_better(value, column, best[other], token[other]))
-                    best[other] = value, token[other] = column;
+            for (int r = 0; r < ROWS; r++) {
+                if (r >= rows) break;
+                float value = sum_of<ROWS>(HEAD_CUT, i / 8, r, i % 8);
+                p.logits[(size_t)(first_row + r) * VOCAB + column] = value;
+                if (is_better(value, column, best[r], token[r])) best[r] = value, token[r] = column;
+            }
         }
-        warp_barrier();
-        if (tile + WARPS * HEAD_TILES < first_tile + tiles) {
-            walk = head_walk(p, tile + WARPS * HEAD_TILES);
-            stream = start<HEAD_BITS>(p.head, GROUPS, walk);
-        }
+        block_barrier();
     }
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {

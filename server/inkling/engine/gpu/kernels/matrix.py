@@ -22,8 +22,7 @@ def multiply(
     row_inside,
     words_ptr,
     high_ptr,
-    steps_ptr,
-    scale_max_ptr,
+    scales_ptr,
     expert,
     first_column,
     IN: tl.constexpr,
@@ -52,8 +51,7 @@ def multiply(
             row_inside,
             words_ptr + runs_before * WORDS,
             high_ptr + runs_before * HIGH,
-            steps_ptr + runs_before,
-            scale_max_ptr + runs_before // 8,
+            scales_ptr + runs_before,
             first_column,
             IN,
             OUT,
@@ -96,8 +94,7 @@ def _times_packed(
     row_inside,
     words_ptr,
     high_ptr,
-    steps_ptr,
-    scale_max_ptr,
+    scales_ptr,
     first_column,
     IN: tl.constexpr,
     OUT: tl.constexpr,
@@ -113,21 +110,19 @@ def _times_packed(
     column = first_column + run // GROUPS
     group = run % GROUPS
     column_inside = column < OUT
-    tile = column // 8
-    at = (tile * NUM_GROUPS + group) * 8 + column % 8
-    scale_at = tile * NUM_GROUPS + group
-    # Scales are loaded a step ahead: unlike x and the words, they are too narrow for the copies to
-    # shared memory that the compiler starts early by itself.
+    record = (column // 8) * NUM_GROUPS + group
+    at = record * 8 + column % 8
+    # Scales are loaded a step ahead: the copies to shared memory that the compiler starts early by
+    # itself are for x and the words. Bytes and fp16 are too narrow for them, and of a word of steps,
+    # which 8 columns share, there would be 8 copies.
     inside = column_inside & (group < NUM_GROUPS)
-    step = tl.load(steps_ptr + at, mask=inside, other=0)
-    if BITS != _MXFP4:
-        scale_max = tl.load(scale_max_ptr + scale_at, mask=inside, other=0.0)
+    steps, scale_max = _load_scales(scales_ptr, record, column, inside, BITS)
     for first_group in range(0, NUM_GROUPS, GROUPS):
         after = first_group + GROUPS
         next_inside = column_inside & (group + after < NUM_GROUPS)
-        next_step = tl.load(steps_ptr + at + after * 8, mask=next_inside, other=0)
-        if BITS != _MXFP4:
-            next_scale_max = tl.load(scale_max_ptr + scale_at + after, mask=next_inside, other=0.0)
+        next_steps, next_scale_max = _load_scales(
+            scales_ptr, record + after, column, next_inside, BITS
+        )
 
         k_inside = k < IN - first_group * 32
         x = tl.load(
@@ -136,10 +131,10 @@ def _times_packed(
             other=0.0,
         )
         if BITS == _MXFP4:
-            scale = _power_of_two(step)
+            scale = _power_of_two(steps)
         else:
-            plus_one = step.to(tl.int32) + 1
-            scale = (plus_one * plus_one).to(tl.float16) * scale_max
+            root = ((steps >> (4 * (column % 8))) & 15) + 1
+            scale = (root * root).to(tl.float16) * scale_max
         values = _values(
             words_ptr,
             high_ptr,
@@ -151,17 +146,34 @@ def _times_packed(
         # A bit cast after the reshape keeps Triton 3.6 from a rewrite that fails to compile.
         weights = tl.reshape(values, (COLUMNS, 32 * GROUPS)).to(tl.float16, bitcast=True)
         out = tl.dot(x, tl.trans(weights), out)
-        step = next_step
-        if BITS != _MXFP4:
-            scale_max = next_scale_max
+        steps = next_steps
+        scale_max = next_scale_max
     return out
 
 
 @triton.jit
-def _power_of_two(step):
-    """fp16 2**(step - 127 + 14) for `_two_nibbles`, of steps to 128; where it is subnormal 0, since
+def _load_scales(scales_ptr, record, column, inside, BITS: tl.constexpr):
+    """What `layout` has in `scales` for columns `column` of tiles and groups `record`.
+
+    Of EXL2 the words with the steps of 8 columns, int32, and scale_max, fp16; of MXFP4 the columns'
+    bytes, in place of both.
+    """
+    if BITS == _MXFP4:
+        steps = tl.load(scales_ptr + record * 8 + column % 8, mask=inside, other=0)
+        scale_max = steps
+    else:
+        words_ptr = scales_ptr.to(tl.pointer_type(tl.int32))
+        halves_ptr = scales_ptr.to(tl.pointer_type(tl.float16))
+        steps = tl.load(words_ptr + record * 2, mask=inside, other=0)
+        scale_max = tl.load(halves_ptr + record * 4 + 2, mask=inside, other=0.0)
+    return steps, scale_max
+
+
+@triton.jit
+def _power_of_two(biased):
+    """fp16 2**(biased - 127 + 14) for `_two_nibbles`, of up to 128; where it is subnormal 0, since
     there the values themselves are nearest to 0 in fp16."""
-    exponent = tl.maximum(step.to(tl.int32) - (127 - 14 - 15), 0)
+    exponent = tl.maximum(biased.to(tl.int32) - (127 - 14 - 15), 0)
     return (exponent << 10).to(tl.int16).to(tl.float16, bitcast=True)
 
 

@@ -2,8 +2,9 @@
 //
 // Why one kernel: at batch 1 a layer is 90 MB, 20 us of an H200's bandwidth, and each kernel launch, even in a CUDA
 // graph with programmatic launches, costs 3 us of empty memory pipes. Here one block per multiprocessor
-// lives through the whole pass; between two products lies a grid barrier of about 1 us, in whose shadow the
-// weights that come next are already copied into each warp's ring in shared memory.
+// lives through the whole pass, and one warp of it, the feeder, does nothing but have weights copied into shared
+// memory, from one matrix to the next, whatever lies between: a grid barrier of about 1 us, attention,
+// quantizing. Only experts must be known first (feed.cuh).
 //
 // What this costs: the code of all phases must stay small enough for the instruction cache, which a pass
 // walks through once a layer: code that runs for the first time in a layer costs some 14 cycles an
@@ -26,9 +27,13 @@
 // together), or as C++ for tests that run the same code on a CPU (tests/unit/gpu/emulator.h).
 
 constexpr int WARPS = THREADS / 32;
-// Warps that share one tile of an expert, in fixed parts.
+constexpr int most(int a, int b) { return a > b ? a : b; }
+constexpr int quads_of(int width) { return (width / 32 + 3) / 4; }  // a quad is 4 groups of 32
+// Warps that share a tile, in fixed parts of EACH quads at most; all warps where that would not do.
 constexpr int TEAM = WARPS % 8 == 0 ? 8 : WARPS % 6 == 0 ? 6 : WARPS;
-constexpr int TEAMS = WARPS / TEAM;
+constexpr int EACH = most((quads_of(most(HIDDEN, INTER)) + TEAM - 1) / TEAM, (quads_of(HEADS * HEAD_DIM) + WARPS - 1) / WARPS);
+// Teams that take down's tiles by turns; each then has the same pair's for a while.
+constexpr int PAIR_TEAMS = TOP_K % (WARPS / TEAM) == 0 ? WARPS / TEAM : 1;
 constexpr int QKV = (HEADS + 2 * KV_HEADS) * HEAD_DIM;
 constexpr int ATTENDED = HEADS * HEAD_DIM;
 constexpr int PER_KV = HEADS / KV_HEADS;
@@ -36,17 +41,20 @@ constexpr int PAIRS = ROWS * TOP_K;  // of a row and one of its experts
 constexpr int QUERIES = ROWS * PER_KV;  // of one key/value head
 constexpr int PART = HEAD_DIM + 2;  // weighted values, largest score, sum of weights
 constexpr int SPLITS = BLOCKS / KV_HEADS > 0 ? BLOCKS / KV_HEADS : 1;  // of the keys, between blocks
-constexpr int CHUNK = 32;  // keys a warp attends to at a time
+// Consumer cards before Blackwell have 99 KB of shared memory for a block, data centers' twice that.
+constexpr bool IS_ROOMY = SHARED_LIMIT >= 160000;
+constexpr int CHUNK = 16;  // keys a warp attends to at a time
+constexpr int QUERY_TILES = (QUERIES + 15) / 16;  // 16 queries are one operand of the tensor cores
+constexpr int QUERY_ROW = HEAD_DIM * 2 + 16;      // bytes of a query in shared memory: as halves, and off others' banks
 constexpr int STORED_ROW = HEAD_DIM * KV_BITS / 8;  // bytes of a key or value in the cache
 constexpr int KEY_ROW = STORED_ROW + 16;            // and in shared memory, with its scale if it has one
-constexpr int HEAD_TEAMS = 4;
-constexpr int KEY_WARPS = WARPS / HEAD_TEAMS;
-constexpr int HEADS_PER_WARP = (PER_KV + HEAD_TEAMS - 1) / HEAD_TEAMS;
+// Warps between which keys are shared: as many in a pass of any number of rows, since sums depend on it.
+constexpr int KEY_WARPS = WARPS / ((MOST_ROWS * PER_KV + 15) / 16);
+constexpr int STAGED = IS_ROOMY ? WARPS / KEY_WARPS * KEY_WARPS : KEY_WARPS;  // chunks in shared memory at a time
 constexpr int RECORD = 80;  // bytes of 32 quantized activations; 80 keeps 4 neighbours off each other's banks
-// Of how many pairs the activations lie in shared memory at once; at 8 rows it has little left.
-constexpr int MOST_PAIRS = (ROWS > 4 ? 8 : 16) / TOP_K > 0 ? (ROWS > 4 ? 8 : 16) / TOP_K * TOP_K : TOP_K;
+// Of how many pairs the activations lie in shared memory at once.
+constexpr int MOST_PAIRS = 8 / TOP_K > 0 ? 8 / TOP_K * TOP_K : TOP_K;
 constexpr int DOWN_PAIRS = PAIRS < MOST_PAIRS ? PAIRS : MOST_PAIRS;
-constexpr int MOST_ITEMS = 192;  // tiles of a block between two block barriers
 
 #if KV_BITS == 8
 typedef signed char Stored;  // a code: what it stands for is its row's scale times as much
@@ -54,27 +62,22 @@ typedef signed char Stored;  // a code: what it stands for is its row's scale ti
 typedef u16 Stored;  // fp16
 #endif
 
-struct Mat {
-    const uint4* words;
-    const u32* high;
-    const unsigned char* steps;
-    const u16* scale_max;
+constexpr int PLANES = 3;
+struct Mat {  // layout.py's
+    const char* planes[PLANES];  // words, high bits, scales
     const short* perm;
 };
 
 struct Layer {
+    Mat qkv, out, gate_up, down;
     const float* input_norm;
-    Mat qkv;
     const float* qkv_bias;
     const float* sinks;
-    Mat out;
     const float* out_bias;
     const float* post_norm;
     const float* router;
     const float* router_bias;
-    Mat gate_up;
     const float* gate_up_bias;
-    Mat down;
     const float* down_bias;
     u64 is_sliding;
 };
@@ -101,7 +104,7 @@ struct Pass {
     int start;         // KV length before the pass
     int num_rows;
     int first_logits;  // rows from here on get logits
-    int tokens[8];
+    int tokens[MOST_ROWS];
 };
 
 // Where the parts of `scratch` begin, in floats.
@@ -115,30 +118,33 @@ constexpr size_t AT_PARTS = AT_ROUTER + (size_t)BLOCKS * ROWS * EXPERTS;
 constexpr size_t AT_BEST = AT_PARTS + (size_t)SPLITS * KV_HEADS * QUERIES * PART;
 constexpr size_t SCRATCH = AT_BEST + 2 * BLOCKS * ROWS;
 
-constexpr int most(int a, int b) { return a > b ? a : b; }
 constexpr int HIDDEN_TILES = (HIDDEN / 8 + BLOCKS - 1) / BLOCKS;  // most that one block has of them
 constexpr int QKV_TILES = (QKV / 8 + BLOCKS - 1) / BLOCKS;
-constexpr int EXPERT_ITEMS = 24;  // expert tiles between two block barriers, at most
-constexpr int HEAD_TILES = most(ROWS <= 2 ? MOST_ITEMS / WARPS : 16 / ROWS, 1);  // a warp's, at a time
-// The table of items: tiles of qkv and of `out`, which never change, then experts'. The head uses it all.
-constexpr int OUT_ITEM = QKV_TILES, EXPERT_ITEM = OUT_ITEM + HIDDEN_TILES;
-static_assert(EXPERT_ITEM + most(EXPERT_ITEMS, HIDDEN_TILES * DOWN_PAIRS) <= MOST_ITEMS,
-              "too few multiprocessors for a model of this width");
+constexpr int EXPERT_ITEMS = 24;  // tiles of gate_up between two block barriers, at most
+constexpr int HEAD_TILES = ROWS < 4 ? 24 / ROWS : 4;  // of the head, likewise
+// The table of items: a layer's tiles of gate_up, then of down.
+constexpr int MOST_ITEMS = (PAIRS * 2 * INTER / 8 + BLOCKS - 1) / BLOCKS + HIDDEN_TILES * PAIRS;
+// Tiles of any matrix between two block barriers.
+constexpr int TURN_TILES = most(most(EXPERT_ITEMS, HIDDEN_TILES * DOWN_PAIRS), QKV_TILES);
 // Parts of shared memory, in bytes: the residual stream, quantized activations, partial sums.
 constexpr int SHARED_RESIDUAL = ROWS * HIDDEN * 4;
 constexpr int SHARED_X = most(most(most(ROWS * most(HIDDEN, ATTENDED), DOWN_PAIRS * INTER) / 32 * RECORD, WARPS * ROWS * EXPERTS * 4),
-                              QUERIES * HEAD_DIM * 4 + most(KEY_WARPS * QUERIES * PART * 4, 2 * KEY_WARPS * CHUNK * KEY_ROW));
-constexpr int SHARED_SUMS = most(most((most(QKV_TILES, HIDDEN_TILES) + WARPS) * ROWS * 32,
-                                      most(EXPERT_ITEMS, HIDDEN_TILES * DOWN_PAIRS) * TEAM * 32),
-                                 WARPS * ROWS * HEAD_TILES * 32);
+                              QUERY_TILES * 16 * QUERY_ROW + most(KEY_WARPS * QUERIES * PART * 4, 2 * STAGED * CHUNK * KEY_ROW));
+constexpr int SHARED_SUMS =
+    most(most(most(QKV_TILES, HEAD_TILES) * TEAM, most(QKV_TILES, HIDDEN_TILES) * WARPS) * ROWS,
+         most(EXPERT_ITEMS, HIDDEN_TILES * DOWN_PAIRS) * TEAM) * 32;
 
-struct Item {  // a tile to multiply, and the activations it meets
+struct Item {  // an expert's tile to multiply, and the activations it meets
     int tile;  // over all experts
     int x;     // offset of the first row's records, in bytes
 };
 
 struct Block {  // what the threads of a block share beside the large parts
+    Layer layers[LAYERS];
     Item items[MOST_ITEMS];
+    alignas(16) float bias[TURN_TILES * 8];
+    alignas(16) float norm[HIDDEN_TILES * 8];  // of this block's columns of the residual
+    alignas(16) float router[EXPERTS][HIDDEN_TILES * 8];
     float columns[ROWS][HIDDEN_TILES * 8];  // this block's columns of the new residual, times the norm
     float warp_sums[WARPS][ROWS];
     float inverse_rms[ROWS];
@@ -150,33 +156,62 @@ struct Block {  // what the threads of a block share beside the large parts
     u32 barriers;  // that this block has been through in this pass
 };
 
-// Weights on their way: each warp has a ring of quads (4 groups of a tile). A quad is its words, its high
-// bits, and its steps and scales. BITS is EXL2's or MXFP4.
-constexpr int MXFP4 = -4;
+// Bytes of a record's words and high bits; its scales are 8. BITS is EXL2's or MXFP4.
+constexpr int MXFP4 = -4, SCALE_BYTES = 8;
 template <int BITS>
-constexpr int WORD_BYTES = BITS == 8 ? 1024 : BITS == 3 ? 384 : 512;
+constexpr int WORD_BYTES = BITS == 8 ? 256 : BITS == 3 ? 96 : 128;
 template <int BITS>
-constexpr int HIGH_BYTES = BITS == 5 || BITS == 6 ? (BITS - 4) * 128 : 0;
+constexpr int HIGH_BYTES = BITS == 5 || BITS == 6 ? (BITS - 4) * 32 : 0;
 template <int BITS>
-constexpr int QUAD_BYTES = WORD_BYTES<BITS> + HIGH_BYTES<BITS> + 48;
-constexpr int QUAD = most(most(QUAD_BYTES<ATTENTION_BITS>, QUAD_BYTES<HEAD_BITS>), most(QUAD_BYTES<GATE_UP_BITS>, QUAD_BYTES<DOWN_BITS>));
+constexpr int QUAD_BYTES = 4 * (WORD_BYTES<BITS> + HIGH_BYTES<BITS> + SCALE_BYTES);
+constexpr int MOST_QUAD = most(most(QUAD_BYTES<ATTENTION_BITS>, QUAD_BYTES<HEAD_BITS>), most(QUAD_BYTES<GATE_UP_BITS>, QUAD_BYTES<DOWN_BITS>));
 
 // Shared memory: where its parts begin, in bytes.
 constexpr int X_AT = SHARED_RESIDUAL, SLOTS_AT = X_AT + SHARED_X, BLOCK_AT = SLOTS_AT + SHARED_SUMS;
-constexpr int STAGE_AT = X_AT + QUERIES * HEAD_DIM * 4;  // attention's keys and values
+constexpr int STAGE_AT = X_AT + QUERY_TILES * 16 * QUERY_ROW;  // attention's keys and values
 constexpr int RING_AT = BLOCK_AT + (int)(sizeof(Block) + 15) / 16 * 16;
-// As many quads as fit, but no more than are of use.
-constexpr int RING_ROOM = (SHARED_LIMIT - RING_AT) / (WARPS * QUAD);
-constexpr int RING = RING_ROOM > MOST_RING ? MOST_RING : RING_ROOM < 2 ? 2 : RING_ROOM;
+// The ring of slots for pieces of weights, and three kinds of events: a slot is full, a slot is free, the
+// experts are known.
+constexpr int RING_ROOM = SHARED_LIMIT - RING_AT - 8;
+// A piece is a tile, or, where fewer than LEAST_RING would fit, what some members of a team need of it. Each costs
+// some 600 cycles beside its bytes: with halves of tiles a pass took 1.66 ms instead of 1.44.
+constexpr int LEAST_RING = 4;
+constexpr int TILE_QUADS = quads_of(most(HIDDEN, INTER));
+constexpr int slot_size(int parts) {
+    int quads = parts == 1 ? TILE_QUADS : TEAM / parts * EACH;
+    return most(quads, EACH) * MOST_QUAD + 16;  // and two records' scales: see feed.cuh
+}
+constexpr int parts_of(int parts) {
+    return TEAM % (parts * 2) || RING_ROOM / (slot_size(parts) + 16) >= LEAST_RING ? parts : parts_of(parts * 2);
+}
+constexpr int SLOT = slot_size(parts_of(1));
+constexpr int MOST_RING = RING_ROOM / (SLOT + 16), RING = MOST_RING < 2 ? 2 : MOST_RING;
+constexpr int FULL_AT = RING_AT + RING * SLOT, FREE_AT = FULL_AT + RING * 8, KNOWN_AT = FREE_AT + RING * 8;
 #define RESIDUAL ((float*)SHARED_AT(0))
 #define SLOTS ((float*)SHARED_AT(SLOTS_AT))
 #define S (*(Block*)SHARED_AT(BLOCK_AT))
+DEVICE int byte_of(const void* shared) { return (int)((const unsigned char*)shared - SHARED_AT(0)); }
 
 // What a launch must bring: floats of `scratch`, bytes of shared memory.
-extern "C" __device__ u64 sizes[2] = {SCRATCH, RING_AT + WARPS * RING * QUAD};
+extern "C" __device__ u64 sizes[2] = {SCRATCH, KNOWN_AT + 8};
 
 DEVICE int row_end(const Pass& p) { return ROWS == 1 ? 1 : p.num_rows; }
 DEVICE int share_begin(int block, int units) { return block * units / BLOCKS; }
+
+// What a block has of phases D and E: units of gate_up (tiles of all rows' experts), and tiles of down, which are
+// also its tiles of `out`.
+struct Mix {
+    int unit, units;  // the first, and how many
+    int first_tile, tiles;
+    int pairs;  // of a row and one of its experts
+};
+
+DEVICE Mix mix_of(const Pass& p) {
+    constexpr int UNITS = TOP_K * 2 * INTER / 8;  // of a row
+    int rows = row_end(p), unit = share_begin(blockIdx.x, rows * UNITS), first_tile = share_begin(blockIdx.x, HIDDEN / 8);
+    return Mix{unit, share_begin(blockIdx.x + 1, rows * UNITS) - unit, first_tile,
+               share_begin(blockIdx.x + 1, HIDDEN / 8) - first_tile, rows * TOP_K};
+}
 
 // A grid barrier in two halves: between them is time for what needs no other block's results.
 DEVICE void grid_arrive(const Pass& p) {
