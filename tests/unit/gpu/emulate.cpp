@@ -40,5 +40,11 @@ extern "C" int emulate(const Pass* pass) {
             left -= fiber.is_done;
         }
     }
+    // Copies that nobody has waited for would write to another block's shared memory.
+    for (Group& block : blocks)
+        for (auto& [at, event] : block.events)
+            if (!event.copies.empty()) abort();
+    for (Fiber& fiber : fibers)
+        if (!fiber.copies.empty()) abort();
     return 0;
 }

@@ -144,7 +144,10 @@ static bool is_over(int at, u32 turn) {
 }
 static void publish_events() {}
 #if BULK_COPIES
-static void arrive_expecting(int at, u32 bytes) { event_at(at).pending--, event_at(at).bytes += bytes; }
+static void arrive_expecting(int at, u32 bytes) {
+    if (--event_at(at).pending < 0) abort();
+    event_at(at).bytes += bytes;
+}
 static void copy_run(int to, const char* from, u32 bytes, int at) {
     if ((to | (int)(uintptr_t)from | (int)bytes) % 16) abort();  // what a GPU would refuse
     event_at(at).copies.push_back({SHARED_AT(to), from, (int)bytes});
@@ -156,7 +159,7 @@ static void arrive_with_copies(int at) {
         event.bytes += running->copies.front().bytes;
         event.copies.push_back(running->copies.front());
     }
-    event.pending--;
+    if (--event.pending < 0) abort();
 }
 #endif
 static float load_fresh(const float* at) { return *at; }

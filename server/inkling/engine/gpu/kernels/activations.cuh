@@ -84,8 +84,7 @@ DEVICE float4 load_activations(const Source& source, int row, int k, int width) 
 }
 
 // Records of `rows` rows of `groups` * 32 activations each, in the order in which a matrix stores its rows. Not
-// inlined: four places need it in every layer, and code that comes first in a layer costs more time than it takes
-// to run.
+// inlined: four places need it in every layer.
 //
 // Eight lanes take a group, four activations each: a load of 16 bytes, and three shuffles where a reduction
 // over a whole warp would serve one group only.

@@ -238,15 +238,16 @@ DEVICE void join_splits(const Pass& p, const Layer& layer, const Keys& seen, int
     }
 }
 
-// Pull the keys and values this block will attend to into L2; they do not wait for the queries.
+// Pull the keys and values this block will attend to into L2; they do not wait for the queries. Those of the first
+// round are staged at once.
 DEVICE void prefetch_keys(const Pass& p, u64 layer_index, const Keys& seen) {
-    int head = blockIdx.x % KV_HEADS, split = blockIdx.x / KV_HEADS;
+    int head = blockIdx.x % KV_HEADS, split = blockIdx.x / KV_HEADS, first = first_chunk(seen, split);
     if (split >= seen.splits) return;
-    int chunk = first_chunk(seen, split) + seen.splits * (threadIdx.x >> 5);
 #pragma unroll 1
-    for (; chunk < seen.last; chunk += seen.splits * WARPS) {
-        int position = chunk * CHUNK + (threadIdx.x & 31);
-        if (position >= p.start || position < seen.oldest) continue;
+    for (int chunk = first + seen.splits * (threadIdx.x / CHUNK); chunk < seen.last; chunk += seen.splits * (THREADS / CHUNK)) {
+        int position = chunk * CHUNK + threadIdx.x % CHUNK;
+        bool is_staged = chunk / seen.splits / STAGED == first / seen.splits / STAGED;
+        if (is_staged || position >= p.start || position < seen.oldest) continue;
         size_t row = layer_index * p.layer_stride + kv_row(p.page_table, position, head);
         prefetch_l2((const char*)(p.keys + row));
         prefetch_l2((const char*)(p.values + row));

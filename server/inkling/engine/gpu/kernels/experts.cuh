@@ -157,7 +157,7 @@ DEVICE void mix_experts(const Pass& p, Ring& ring, const Mix& mix, int index) {
     const Layer& layer = S.layers[index];
     plan_experts(mix);
     block_barrier();
-    if (threadIdx.x == 0) arrive(KNOWN_AT);
+    if (threadIdx.x == 0) tell_experts(index);
     bool is_permuted = layer.gate_up.perm;
     int done = 0, first = 0;  // of the units, of the pairs that down has behind it
 #pragma unroll 1

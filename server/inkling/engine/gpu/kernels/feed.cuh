@@ -20,7 +20,6 @@ DEVICE void next_slot(Ring& ring) {
 DEVICE void init_ring() {
 #pragma unroll 1
     for (int i = 0; i < RING; i++) init_event(FULL_AT + i * 8, BULK_COPIES ? 1 : 32), init_event(FREE_AT + i * 8, WARPS);
-    init_event(KNOWN_AT, 1);
     publish_events();
 }
 
@@ -99,6 +98,17 @@ DEVICE void feed_tile(Ring& ring, const Mat& m, int tile, Cut cut) {
     }
 }
 
+// The table of items is that of layer `index`. A count and no event: a block that has no tile in a layer, as of a
+// small model, may be a layer ahead of its feeder.
+DEVICE void tell_experts(int index) {
+    memory_fence();
+    *(volatile int*)&S.layers_known = index + 1;
+}
+DEVICE void wait_for_experts(int index) {
+    while (*(volatile int*)&S.layers_known <= index) spin();
+    memory_fence();
+}
+
 // All that a block multiplies in a pass, in its order: the feeder's life.
 DEVICE void feed(const Pass& p, const Mix& mix) {
     if (BULK_COPIES && threadIdx.x > THREADS) return;  // one lane is enough
@@ -111,15 +121,15 @@ DEVICE void feed(const Pass& p, const Mix& mix) {
         for (int i = first_qkv; i < end_qkv; i++) feed_tile<ATTENTION_BITS>(ring, layer.qkv, i, QKV_CUT);
 #pragma unroll 1
         for (int i = 0; i < mix.tiles; i++) feed_tile<ATTENTION_BITS>(ring, layer.out, mix.first_tile + i, OUT_CUT);
-        wait_until_over(KNOWN_AT, index & 1);
+        wait_for_experts(index);
 #pragma unroll 1
         for (int i = 0; i < mix.units; i++) feed_tile<GATE_UP_BITS>(ring, layer.gate_up, S.items[i].tile, GATE_UP_CUT);
 #pragma unroll 1
         for (int i = 0; i < mix.tiles * mix.pairs; i++)
             feed_tile<DOWN_BITS>(ring, layer.down, S.items[mix.units + i].tile, DOWN_CUT);
     }
-    if (p.first_logits >= row_end(p)) return;
+    int end = p.first_logits < row_end(p) ? share_begin(blockIdx.x + 1, VOCAB / 8) : 0;
 #pragma unroll 1
-    for (int i = share_begin(blockIdx.x, VOCAB / 8); i < share_begin(blockIdx.x + 1, VOCAB / 8); i++)
-        feed_tile<HEAD_BITS>(ring, p.head, i, HEAD_CUT);
+    for (int i = share_begin(blockIdx.x, VOCAB / 8); i < end; i++) feed_tile<HEAD_BITS>(ring, p.head, i, HEAD_CUT);
+    if (!BULK_COPIES) wait_for_copies();  // who waits for them counts on this warp
 }

@@ -6,10 +6,9 @@
 // memory, from one matrix to the next, whatever lies between: a grid barrier of about 1 us, attention,
 // quantizing. Only experts must be known first (feed.cuh).
 //
-// What this costs: the code of all phases must stay small enough for the instruction cache, which a pass
-// walks through once a layer: code that runs for the first time in a layer costs some 14 cycles an
-// instruction, and the first version, with everything inlined, spent most of its 2.6 ms so. Hence one loop over the
-// steps of a layer, one place that calls each routine, and rolled loops.
+// What this costs: a pass walks through the code of all phases once a layer, and what does not fit in the instruction
+// cache (128 KB on an H200) is fetched each time: the first version, 245 KB with everything inlined, took 2.6 ms.
+// Hence one loop over the steps of a layer, one place that calls each routine, and rolled loops.
 //
 // Deterministic: no sum is made by atomics, and a row's arithmetic does not depend on how many other rows
 // are in the pass, so a token gets the same bits alone and in a group. Weights are the packed layout of
@@ -153,6 +152,7 @@ struct Block {  // what the threads of a block share beside the large parts
     float best_value[WARPS][ROWS];
     int best_token[WARPS][ROWS];
     int is_last;
+    int layers_known;  // of how many layers the experts are, to the feeder
     u32 barriers;  // that this block has been through in this pass
 };
 
@@ -170,30 +170,29 @@ constexpr int MOST_QUAD = most(most(QUAD_BYTES<ATTENTION_BITS>, QUAD_BYTES<HEAD_
 constexpr int X_AT = SHARED_RESIDUAL, SLOTS_AT = X_AT + SHARED_X, BLOCK_AT = SLOTS_AT + SHARED_SUMS;
 constexpr int STAGE_AT = X_AT + QUERY_TILES * 16 * QUERY_ROW;  // attention's keys and values
 constexpr int RING_AT = BLOCK_AT + (int)(sizeof(Block) + 15) / 16 * 16;
-// The ring of slots for pieces of weights, and three kinds of events: a slot is full, a slot is free, the
-// experts are known.
-constexpr int RING_ROOM = SHARED_LIMIT - RING_AT - 8;
+// The ring of slots for pieces of weights, and two kinds of events: a slot is full, a slot is free.
+constexpr int RING_ROOM = SHARED_LIMIT - RING_AT;
 // A piece is a tile, or, where fewer than LEAST_RING would fit, what some members of a team need of it. Each costs
 // some 600 cycles beside its bytes: with halves of tiles a pass took 1.66 ms instead of 1.44.
 constexpr int LEAST_RING = 4;
 constexpr int TILE_QUADS = quads_of(most(HIDDEN, INTER));
 constexpr int slot_size(int parts) {
     int quads = parts == 1 ? TILE_QUADS : TEAM / parts * EACH;
-    return most(quads, EACH) * MOST_QUAD + 16;  // and two records' scales: see feed.cuh
+    return most(quads, EACH) * MOST_QUAD + 16;  // feed.cuh tells why 16 more
 }
 constexpr int parts_of(int parts) {
     return TEAM % (parts * 2) || RING_ROOM / (slot_size(parts) + 16) >= LEAST_RING ? parts : parts_of(parts * 2);
 }
 constexpr int SLOT = slot_size(parts_of(1));
 constexpr int MOST_RING = RING_ROOM / (SLOT + 16), RING = MOST_RING < 2 ? 2 : MOST_RING;
-constexpr int FULL_AT = RING_AT + RING * SLOT, FREE_AT = FULL_AT + RING * 8, KNOWN_AT = FREE_AT + RING * 8;
+constexpr int FULL_AT = RING_AT + RING * SLOT, FREE_AT = FULL_AT + RING * 8;
 #define RESIDUAL ((float*)SHARED_AT(0))
 #define SLOTS ((float*)SHARED_AT(SLOTS_AT))
 #define S (*(Block*)SHARED_AT(BLOCK_AT))
 DEVICE int byte_of(const void* shared) { return (int)((const unsigned char*)shared - SHARED_AT(0)); }
 
 // What a launch must bring: floats of `scratch`, bytes of shared memory.
-extern "C" __device__ u64 sizes[2] = {SCRATCH, KNOWN_AT + 8};
+extern "C" __device__ u64 sizes[2] = {SCRATCH, FREE_AT + RING * 8};
 
 DEVICE int row_end(const Pass& p) { return ROWS == 1 ? 1 : p.num_rows; }
 DEVICE int share_begin(int block, int units) { return block * units / BLOCKS; }

@@ -19,7 +19,7 @@ DEVICE void copy_vectors(const Layer& layer, bool is_out, int first_tile, int ti
 extern "C" __global__ void __launch_bounds__(THREADS + 32, 1) gpt_oss_pass(const PARAMETER Pass p) {
     Mix mix = mix_of(p);
     int first_qkv = share_begin(blockIdx.x, QKV / 8), my_qkv = share_begin(blockIdx.x + 1, QKV / 8) - first_qkv;
-    if (threadIdx.x == 0) S.barriers = 0, init_ring();
+    if (threadIdx.x == 0) S.barriers = 0, S.layers_known = 0, init_ring();
     whole_block_barrier();
     if (threadIdx.x >= THREADS) {
         feed(p, mix);
