@@ -90,6 +90,17 @@ def test_a_block_grows_line_by_line_and_is_accepted_whole(workbench: Workbench) 
     assert workbench.save(file) == BLOCK + INDENT + ghost
 
 
+def test_a_block_is_shown_to_its_end_whenever_its_lines_come(workbench: Workbench) -> None:
+    shown = set()
+    for number in range(6):
+        workbench.open(f"whole{number}.py", BLOCK)
+        workbench.press("Enter")
+        shown.add(workbench.wait_for_ghost())
+        workbench.close_editors()
+        workbench.remove_files()
+    assert len(shown) == 1
+
+
 def test_a_block_that_has_grown_is_typed_through_whole(workbench: Workbench) -> None:
     file = workbench.open("grown.py", BLOCK)
     workbench.press("Enter")

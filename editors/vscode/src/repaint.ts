@@ -61,7 +61,10 @@ export class Repaint implements Disposable {
     const before = this.numAnswers;
     await this.ask(async () => {
       await askAgain(stream);
-      if (this.numAnswers > before && this.canPaint(stream)) {
+      let answered = 0;
+      // What has grown between the two requests is behind what is shown once more.
+      while (this.numAnswers > before && stream.shownLength > answered && this.canPaint(stream)) {
+        answered = stream.shownLength;
         await commands.executeCommand(SHOW_NEXT);
         await askAgain(stream);
       }
