@@ -1,5 +1,6 @@
 """The model that runs on a GPU, with its fused kernel emulated: what `Model` and `Decoder` promise."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from inkling.engine.gpu import trial
 from inkling.engine.gpu.step import Unsupported
 from inkling.engine.gpu.step_arguments import MOST_ROWS
+from inkling.engine.gpu.trial import find_fault
 from inkling.engine.model.base import Decoder
 from inkling.engine.model.paged_kv import KVBits
 from tests.unit.gpu.emulated import EmulatedStep
@@ -63,6 +66,8 @@ def model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Any]:
     emulated.most_rows = MOST_ROWS
     monkeypatch.setattr(module, "StepPass", lambda *_: emulated)
     monkeypatch.setattr(module, "GraphedPass", NoGraphs)
+    monkeypatch.setattr(module, "guarded", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(module, "find_fault", lambda *_: None)
     monkeypatch.setattr(torch, "empty", pageable)
     monkeypatch.setattr(torch.cuda, "Event", DoneAtOnce)
     monkeypatch.setattr(torch.cuda, "current_stream", DoneAtOnce)
@@ -127,3 +132,37 @@ def test_bits_of_the_kv_cache_reach_store_and_kernel(
     monkeypatch.setattr(module, "GraphedPass", NoGraphs)
     kv = module.GpuModel(TINY, random_weights()).new_kv(8, 16, bits)
     assert (kv.keys.dtype, asked) == (dtype, [bits])
+
+
+def test_a_kernel_that_fails_its_trial_leaves_all_passes_to_triton(
+    model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from inkling.engine.gpu import model as module
+    from inkling.engine.gpu.triton_pass import BUCKETS
+
+    made, _ = model
+    captured = []
+    monkeypatch.setattr(
+        module,
+        "GraphedPass",
+        lambda *arguments: captured.append(arguments[-1]),
+    )
+    assert made.max_rows == MOST_ROWS
+    monkeypatch.setattr(module, "find_fault", lambda *_: "its logits are off by 9.0%")
+    made.new_kv(8, 16)
+    assert captured == [[size for size in BUCKETS if size > MOST_ROWS], list(BUCKETS)]
+    assert made.max_rows == 1
+    assert "not used: its logits are off by 9.0%" in caplog.text
+
+
+def test_the_fused_kernel_passes_its_trial(
+    model: Any, monkeypatch: pytest.MonkeyPatch, wide_tiles: None
+) -> None:
+    """The emulated one, that is; the reference is Triton's interpreter."""
+    from inkling.engine.gpu import model as module
+
+    made, _ = model
+    monkeypatch.setattr(module, "find_fault", find_fault)
+    monkeypatch.setattr(trial, "_REPEATS", 1)
+    made.new_kv(1, 16)
+    assert made.max_rows == MOST_ROWS

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from inkling.engine.gpu.nvrtc import KernelError
-from inkling.engine.gpu.step import BUCKETS as STEP_BUCKETS
-from inkling.engine.gpu.step import StepPass, Unsupported
+from inkling.engine.gpu.step import StepPass, Unsupported, source
+from inkling.engine.gpu.trial import TriedBefore, find_fault, guarded
 from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.base import KVStore, Step, check_pass
@@ -26,7 +26,7 @@ class GpuModel:
 
     Passes of a few tokens are one persistent CUDA kernel, in which a token's logits do not depend
     on the others of its pass; longer ones are Triton kernels, replayed as CUDA graphs. Where the CUDA
-    kernel cannot be had, Triton serves the short ones too.
+    kernel cannot be had, or fails its trial, Triton serves the short ones too.
     """
 
     def __init__(self, config: GptOssConfig, weights: GpuWeights) -> None:
@@ -51,7 +51,10 @@ class GpuModel:
         return PASS_COSTS[num_rows - 1]
 
     def new_kv(self, num_pages: int, page_len: int, bits: KVBits = 16) -> PagedKV:
-        """Make an empty store, and compile and capture what passes over it need. One store per model."""
+        """Make an empty store, and compile, try and capture what passes over it need. One store per model.
+
+        Raises KernelFailed where the fused kernel breaks the GPU's context.
+        """
         config = self.config
         kv = PagedKV(
             config.num_layers,
@@ -64,19 +67,39 @@ class GpuModel:
             bits=bits,
         )
         self._kv = kv
-        buckets: Sequence[int] = BUCKETS
         try:
             self._step = StepPass(config, self._weights, page_len, bits)
-            for (
-                size
-            ) in STEP_BUCKETS:  # a GPU that cannot start them shall say so now, not under a key
-                self.forward([0] * min(size, self._step.most_rows), 0, range(num_pages), kv, 1)
-            buckets = [size for size in BUCKETS if size > self._step.most_rows]
-        except (Unsupported, KernelError) as error:
-            log.warning("the fused decode kernel is not used: %s", error)
+            self._graphed = self._captured(kv)
+            with guarded(source(), self._device):
+                fault = self._fault_of(self._step, kv)
+        except (Unsupported, KernelError, TriedBefore) as error:
+            fault = str(error)
+        if fault is not None:
+            log.warning("the fused decode kernel is not used: %s", fault)
             self._step = None
-        self._graphed = GraphedPass(self._prefill, kv, num_pages, buckets)
+            self._graphed = self._captured(kv)
         return kv
+
+    def _captured(self, kv: PagedKV) -> GraphedPass:
+        """Graphs for the passes that the fused kernel does not serve."""
+        fused = self._step.most_rows if self._step else 0
+        return GraphedPass(
+            self._prefill, kv, kv.num_pages, [size for size in BUCKETS if size > fused]
+        )
+
+    def _fault_of(self, step: StepPass, kv: PagedKV) -> str | None:
+        """What is wrong with the fused kernel here, none of which shall show under a key."""
+        pages = range(kv.num_pages)
+        table = self._table(pages)
+
+        def fused(token_ids: Sequence[int], start: int, num_logits: int) -> Tensor:
+            return step.run(token_ids, start, table, kv, num_logits)[0].clone()
+
+        def reference(token_ids: Sequence[int], start: int, num_logits: int) -> Tensor:
+            return self._long_pass(token_ids, start, table, kv, num_logits)
+
+        num_positions = kv.num_pages * kv.page_len
+        return find_fault(fused, reference, step.most_rows, self.config.vocab_size, num_positions)
 
     @torch.inference_mode()
     def forward(
