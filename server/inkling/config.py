@@ -48,7 +48,12 @@ class EngineSettings(BaseModel):
         ),
     ] = None
     kv_tokens: Annotated[
-        int, Field(ge=1024, description="Tokens of KV cache kept for reuse, over all prompts.")
+        int,
+        Field(
+            ge=1024,
+            le=1 << 22,  # of more, kernels/cache.cuh could not count the elements
+            description="Tokens of KV cache kept for reuse, over all prompts.",
+        ),
     ] = 16_384
     kv_bits: Annotated[
         Literal[16, 8],
