@@ -87,6 +87,7 @@ class GpuModel:
             self._prefill, kv, kv.num_pages, [size for size in BUCKETS if size > fused]
         )
 
+    @torch.inference_mode()
     def _fault_of(self, step: StepPass, kv: PagedKV) -> str | None:
         """What is wrong with the fused kernel here, none of which shall show under a key."""
         pages = range(kv.num_pages)
