@@ -164,4 +164,6 @@ def test_a_discarded_function_leaves_the_file_alone(workbench: Workbench) -> Non
     workbench.wait_for_tab("discarded.py")
     assert workbench.lines() == DESCRIBED.split("\n")
     assert file.read_text() == DESCRIBED
+    progress = workbench.page.locator(".notification-toast")
+    workbench.wait_until(lambda: progress.count() == 0, "the end of the progress")
     workbench.take_toasts()
