@@ -12,7 +12,6 @@ import torch
 from inkling.engine.gpu import trial
 from inkling.engine.gpu.step import Unsupported
 from inkling.engine.gpu.step_arguments import MOST_ROWS
-from inkling.engine.gpu.trial import find_fault
 from inkling.engine.model.base import Decoder
 from inkling.engine.model.paged_kv import KVBits
 from tests.unit.gpu.emulated import EmulatedStep
@@ -67,6 +66,7 @@ def model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Any]:
     monkeypatch.setattr(module, "StepPass", lambda *_: emulated)
     monkeypatch.setattr(module, "GraphedPass", NoGraphs)
     monkeypatch.setattr(module, "guarded", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(module, "expect", lambda *_: None)
     monkeypatch.setattr(module, "find_fault", lambda *_: None)
     monkeypatch.setattr(torch, "empty", pageable)
     monkeypatch.setattr(torch.cuda, "Event", DoneAtOnce)
@@ -162,7 +162,8 @@ def test_the_fused_kernel_passes_its_trial(
     from inkling.engine.gpu import model as module
 
     made, _ = model
-    monkeypatch.setattr(module, "find_fault", find_fault)
+    monkeypatch.setattr(module, "expect", trial.expect)
+    monkeypatch.setattr(module, "find_fault", trial.find_fault)
     monkeypatch.setattr(trial, "_REPEATS", 1)
     made.new_kv(1, 16)
     assert made.max_rows == MOST_ROWS

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inkling.engine.gpu import trial
-from inkling.engine.gpu.trial import KernelFailed, TriedBefore, find_fault, guarded
+from inkling.engine.gpu.trial import KernelFailed, TriedBefore, expect, find_fault, guarded
 from tests.unit.gpu.models import TINY, random_weights, reference
 
 pytestmark = pytest.mark.kernel
@@ -49,7 +49,7 @@ def fault(
         count += 1
         return change(passes(token_ids, start, num_logits), count)
 
-    return find_fault(fused, passes, 4, TINY.vocab_size, num_positions)
+    return find_fault(fused, expect(passes, TINY.vocab_size, num_positions), 4)
 
 
 def test_a_kernel_that_agrees_has_no_fault() -> None:
@@ -86,7 +86,8 @@ def test_bits_that_change_are_found_in_passes_of_each_size(size: int) -> None:
 
 def test_every_size_of_a_pass_is_tried_several_times() -> None:
     passes = Passes()
-    assert find_fault(passes, passes, 4, TINY.vocab_size, NUM_POSITIONS) is None
+    expected = expect(passes, TINY.vocab_size, NUM_POSITIONS)
+    assert find_fault(passes, expected, 4) is None
     assert {size: passes.sizes.count(size) for size in (2, 3, 4)} == {2: 16, 3: 8, 4: 8}
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inkling.engine.gpu.nvrtc import KernelError
 from inkling.engine.gpu.step import StepPass, Unsupported, source
-from inkling.engine.gpu.trial import TriedBefore, find_fault, guarded
+from inkling.engine.gpu.trial import TriedBefore, expect, find_fault, guarded
 from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.base import KVStore, Step, check_pass
@@ -70,8 +70,7 @@ class GpuModel:
         try:
             self._step = StepPass(config, self._weights, page_len, bits)
             self._graphed = self._captured(kv)
-            with guarded(source(), self._device):
-                fault = self._fault_of(self._step, kv)
+            fault = self._fault_of(self._step, kv)
         except (Unsupported, KernelError, TriedBefore) as error:
             fault = str(error)
         if fault is not None:
@@ -89,7 +88,10 @@ class GpuModel:
 
     @torch.inference_mode()
     def _fault_of(self, step: StepPass, kv: PagedKV) -> str | None:
-        """What is wrong with the fused kernel here, none of which shall show under a key."""
+        """What is wrong with the fused kernel here, none of which shall show under a key.
+
+        Raises KernelError, and as `guarded` does.
+        """
         pages = range(kv.num_pages)
         table = self._table(pages)
 
@@ -99,8 +101,9 @@ class GpuModel:
         def reference(token_ids: Sequence[int], start: int, num_logits: int) -> Tensor:
             return self._long_pass(token_ids, start, table, kv, num_logits)
 
-        num_positions = kv.num_pages * kv.page_len
-        return find_fault(fused, reference, step.most_rows, self.config.vocab_size, num_positions)
+        expected = expect(reference, self.config.vocab_size, kv.num_pages * kv.page_len)
+        with guarded(source(), self._device):
+            return find_fault(fused, expected, step.most_rows)
 
     @torch.inference_mode()
     def forward(
