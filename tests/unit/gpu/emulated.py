@@ -36,16 +36,18 @@ class EmulatedStep:
         has_bulk_copies: bool = True,
         shared_limit: int = SHARED_LIMIT,
         threads: int = THREADS,
+        blocks: int = BLOCKS,
     ) -> None:
         """Compile each row count into `folder`, once for each set of constants."""
         self.kv_bits = kv_bits
         self._libraries: dict[int, ctypes.CDLL] = {}
         num_floats = 0
         for rows in BUCKETS:
-            shape = Shape(rows, BLOCKS, threads, page_len, kv_bits, shared_limit, has_bulk_copies)
+            shape = Shape(rows, blocks, threads, page_len, kv_bits, shared_limit, has_bulk_copies)
             self._libraries[rows] = _compile(constants(config, weights, shape), folder)
             sizes = (ctypes.c_uint64 * 2).in_dll(self._libraries[rows], "sizes")
             num_floats = max(num_floats, sizes[0])
+        self._blocks = blocks
         self._buffers = Buffers(config, weights, BUCKETS[-1], num_floats)
 
     def run(
@@ -65,7 +67,7 @@ class EmulatedStep:
         chosen.fill_(-1)
         fields = self._buffers.fields(token_ids, start, page_table, kv, num_logits, logits, chosen)
         assert self._libraries[rows].emulate(ctypes.byref(fields)) == 0, "a barrier never opened"
-        self._buffers.count_pass(BLOCKS)
+        self._buffers.count_pass(self._blocks)
         return logits[count - num_logits : count], chosen[count - num_logits : count]
 
 

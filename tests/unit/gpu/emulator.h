@@ -28,7 +28,8 @@ struct Index { int x; };
 #define PARAMETER
 
 struct Barrier { int arrived = 0, turn = 0; };
-struct Warp { Barrier barrier; u32 values[32], a[32][4], b[32][2]; };
+struct Operands { u32 a[32][4], b[32][2]; };
+struct Warp { Barrier barrier; u32 values[32]; Operands operands[2]; };
 struct Copy { unsigned char* to; const char* from; int bytes; };
 struct Event {
     int count = 0, pending = 0;  // arrivals of a time, and those it still waits for
@@ -163,8 +164,9 @@ static void arrive_with_copies(int at) {
 }
 #endif
 static float load_fresh(const float* at) { return *at; }
-static float4 load_fresh_4(const float* at) { float4 four; memcpy(&four, at, 16); return four; }
+static u16 load_fresh(const u16* at) { return *at; }
 static int load_fresh(const int* at) { return *at; }
+static uint4 load_fresh(const uint4* at) { return *at; }
 static void prefetch_l2(const char*) {}
 static int dp4a_us(u32 a, u32 b, int c) {
     for (int i = 0; i < 4; i++) c += (int)(a >> 8 * i & 255) * (int)(int8_t)(b >> 8 * i & 255);
@@ -192,24 +194,41 @@ static float scale_of_step(u32 step, u16 largest) {
 static void multiply_halves(float (&c)[4], const u32 (&a)[4], u32 b_0, u32 b_1) {
     Warp& warp = blocks[blockIdx.x].warps[threadIdx.x >> 5];
     int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
-    for (int i = 0; i < 4; i++) warp.a[lane][i] = a[i];
-    warp.b[lane][0] = b_0, warp.b[lane][1] = b_1;
+    Operands& all = warp.operands[warp.barrier.turn & 1];  // the next time's are others: who is late still reads these
+    for (int i = 0; i < 4; i++) all.a[lane][i] = a[i];
+    all.b[lane][0] = b_0, all.b[lane][1] = b_1;
     wait_for(warp.barrier, 32);
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 16; k++) {
             int of = k % 8 / 2, shift = k % 2 * 16, column = 2 * t + i % 2;
-            float left = half_to_float((u16)(warp.a[4 * g + of][i / 2 + k / 8 * 2] >> shift));
-            c[i] += left * half_to_float((u16)(warp.b[4 * column + of][k / 8] >> shift));
+            float left = half_to_float((u16)(all.a[4 * g + of][i / 2 + k / 8 * 2] >> shift));
+            c[i] += left * half_to_float((u16)(all.b[4 * column + of][k / 8] >> shift));
         }
-    wait_for(warp.barrier, 32);
 }
+static void load_rows(u32 (&to)[4], int row, bool is_transposed) {
+    Warp& warp = blocks[blockIdx.x].warps[threadIdx.x >> 5];
+    int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+    if (row % 16) abort();  // what a GPU would refuse
+    Operands& all = warp.operands[warp.barrier.turn & 1];  // as multiply_halves
+    all.b[lane][0] = (u32)row;
+    wait_for(warp.barrier, 32);
+    for (int m = 0; m < 4; m++) {
+        const u16* first = (const u16*)SHARED_AT((int)all.b[8 * m + (is_transposed ? 2 * t : g)][0]);
+        const u16* second = is_transposed ? (const u16*)SHARED_AT((int)all.b[8 * m + 2 * t + 1][0]) : first;
+        to[m] = is_transposed ? first[g] | (u32)second[g] << 16 : first[2 * t] | (u32)first[2 * t + 1] << 16;
+    }
+}
+static void load_matrices(u32 (&to)[4], int row) { load_rows(to, row, false); }
+static void load_transposed(u32 (&to)[4], int row) { load_rows(to, row, true); }
 static float fma_rn(float a, float b, float c) { return fmaf(a, b, c); }
+static float larger_size(float a, float b) { return fmaxf(fabsf(a), fabsf(b)); }
 static int round_to_int(float f) { return (int)rintf(f); }
 static float exponential(float f) { return expf(f); }
 static float reciprocal(float f) { return 1.f / f; }
 static float inverse_square_root(float f) { return 1.f / sqrtf(f); }
-static void memory_fence() {}
-template <class T>
-static T atomic_add(T* at, T by) { T old = *at; *at += by; return old; }
 static void add_release(u32* at, u32 by) { *at += by; }
 static u32 load_acquire(const u32* at) { return *at; }
+static void memory_fence() {}
+static void block_fence() {}
+template <class T>
+static T atomic_add(T* at, T by) { T old = *at; *at += by; return old; }

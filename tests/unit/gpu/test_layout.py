@@ -194,25 +194,40 @@ def test_four_neighbours_of_mxfp4_are_rows_that_are_multiplied_together() -> Non
                 assert got == codes[column, 8 * at + pair : 8 * at + pair + 8 : 2].tolist()
 
 
-@pytest.mark.parametrize("bits", [5, 6])
-def test_one_shift_brings_the_high_bits_of_four_rows_above_their_nibbles(bits: int) -> None:
+def test_one_shift_brings_the_high_bits_of_four_rows_above_their_nibbles() -> None:
     """What the kernels rely on: byte b of the masked words is the code of row 8 J + 2 b + p."""
-    codes = torch.randint(0, 1 << bits, (32, 8), dtype=torch.uint8)
-    words, high = (part.long() & 0xFFFFFFFF for part in pack_codes(codes, bits))
+    codes = torch.randint(0, 1 << 6, (32, 8), dtype=torch.uint8)
+    words, high = (part.long() & 0xFFFFFFFF for part in pack_codes(codes, 6))
     for column in range(8):
         for at in range(4):
             for pair in range(2):
-                order = 2 * at + pair
                 low = (words[0, 0, column, at] >> (4 * pair)) & 0x0F0F0F0F
-                if bits == 5:
-                    shift, mask, plane = 4 - order, 0x10101010, high[0, 0, column, 0]
-                else:
-                    shift, mask, plane = (
-                        4 - 2 * (order % 4),
-                        0x30303030,
-                        high[0, 0, column, at // 2],
-                    )
+                shift = 4 - 2 * ((2 * at + pair) % 4)
+                plane = high[0, 0, column, at // 2]
                 moved = plane << shift if shift >= 0 else plane >> -shift
-                four = low | (moved & mask)
+                four = low | (moved & 0x30303030)
                 got = [int(four >> (8 * byte)) & 255 for byte in range(4)]
                 assert got == codes[8 * at + pair : 8 * at + pair + 8 : 2, column].tolist()
+
+
+def test_of_five_bits_most_words_need_one_mask() -> None:
+    """What the kernels rely on: which bits of which words are the rows 8 J + 2 b + p."""
+    codes = torch.randint(0, 1 << 5, (32, 8), dtype=torch.uint8)
+    words, high = (part.long() & 0xFFFFFFFF for part in pack_codes(codes, 5))
+    for column in range(8):
+        word = [*words[0, 0, column].tolist(), int(high[0, 0, column, 0])]
+        rows = [(part & 0x1F1F1F1F, 8 * at) for at, part in enumerate(word[:4])]
+        rows += [
+            (word[4] & 0x1F1F1F1F, 1),
+            ((word[0] >> 5 & 0x07070707) | (word[1] >> 2 & 0x18181818), 9),
+            ((word[2] >> 5 & 0x07070707) | (word[3] >> 2 & 0x18181818), 17),
+            (
+                (word[4] >> 5 & 0x07070707)
+                | (word[1] >> 4 & 0x08080808)
+                | (word[3] >> 3 & 0x10101010),
+                25,
+            ),
+        ]
+        for four, first in rows:
+            got = [four >> (8 * byte) & 255 for byte in range(4)]
+            assert got == codes[first : first + 8 : 2, column].tolist()

@@ -129,6 +129,14 @@ def test_as_many_threads_as_on_a_gpu(folder: Path) -> None:
     assert error(in_passes(step, TINY, [4, 2, 1]), expected(TINY, weights, 7)) < TOLERANCE
 
 
+def test_heads_no_multiple_of_four_and_more_blocks_than_tiles(folder: Path) -> None:
+    config = replace(TINY, num_heads=6, num_kv_heads=2)
+    weights = random_weights(config)
+    blocks = config.hidden_size // 8 + 2
+    step = EmulatedStep(config, weights, PAGE_LEN, folder, blocks=blocks)
+    assert error(in_passes(step, config, [1, 2, 4]), expected(config, weights, 7)) < TOLERANCE
+
+
 def test_the_first_token_may_still_be_on_the_device(folder: Path) -> None:
     weights = random_weights()
     step = EmulatedStep(TINY, weights, PAGE_LEN, folder)

@@ -5,7 +5,7 @@ A column has 32 codes in a group, in a plane of `words` and, at some widths, one
     bits    words                    high
     3       3                        none
     4       4 of nibbles             none
-    5       4, their 4 lower bits    1, their highest bit
+    5       4 of bytes               1 of bytes
     6       4, their 4 lower bits    2, their 2 higher bits
     8       8 of bytes               none
     MXFP4   4 of nibbles             none
@@ -16,7 +16,14 @@ one shift and one mask of a plane bring what it has of all four into their bytes
     nibbles        row 8 J + j is nibble j of word J
     bytes          row 8 J + 2 b + p is byte b of word 2 J + p
     two bits       of word J // 2 at 8 b + 2 ((2 J + p) % 4)
-    one bit        at 8 b + 2 J + p
+
+Of 5 bits each byte has one code in its lower bits, and in the three above a part of another:
+
+    5 bits         row 8 J + 2 b is at 8 b of word J, row 2 b + 1 at 8 b of the high word;
+                   row 9 + 2 b     its 3 lower bits at 8 b + 5 of word 0, its 2 higher ones of word 1
+                   row 17 + 2 b    likewise of words 2 and 3
+                   row 25 + 2 b    its 3 lower bits at 8 b + 5 of the high word, the next at 8 b + 7 of
+                                   word 1, the highest at 8 b + 7 of word 3
 
 Of 3 bits each byte of a word has two codes and two bits of another:
 
@@ -58,12 +65,12 @@ def pack_codes(codes: Tensor, bits: int) -> tuple[Tensor, Tensor]:
         words = _as_words(blocks.transpose(-2, -1))
     elif bits == 3:
         words = _pack_threes(blocks)
+    elif bits == 5:
+        return _pack_fives(blocks)
     else:
         low = blocks & 15
         words = _as_words(low[..., 0] | (low[..., 1] << 4))
-    if bits == 5:
-        high = _pack_single_bits(blocks >> 4)
-    elif bits == 6:
+    if bits == 6:
         high = _pack_pairs(blocks >> 4)
     else:
         high = words.new_empty((*words.shape[:-1], 0))
@@ -88,15 +95,18 @@ def unpack_codes(words: Tensor, high: Tensor | None, bits: int) -> Tensor:
         rows = (torch.unflatten(words, -1, (4, 1, 2)) >> _shifts(words, 4, 8)[:, None]) & 255
     elif bits == 3:
         rows = _unpack_threes(words)
+    elif bits == 5:
+        assert high is not None
+        rows = _unpack_fives(words, high.long())
     else:
         nibbles = (words[..., None] >> _shifts(words, 8, 4)) & 15
         if bits == MXFP4:
             rows = torch.unflatten(nibbles, -1, (2, 4)).transpose(-2, -1)
         else:
             rows = torch.unflatten(nibbles, -1, (4, 2))
-    if high is not None:
-        unpack = _unpack_pairs if bits == 6 else _unpack_single_bits
-        rows = rows | (unpack(high.long()) << 4)
+    if bits == 6:
+        assert high is not None
+        rows = rows | (_unpack_pairs(high.long()) << 4)
     # [.., tile, group, column, J, b, p] to [.., group, J, b, p, tile, column]
     lead = list(range(rows.dim() - 6))
     at = [len(lead) + axis for axis in (1, 3, 4, 5, 0, 2)]
@@ -124,27 +134,43 @@ def _unpack_threes(words: Tensor) -> Tensor:
     return torch.cat((whole, last[..., None, :, :]), -3)
 
 
+def _pack_fives(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes `[tile, group, column, J, b, p]` of 5 bits, as 4 words and 1."""
+    even, odd = blocks.unbind(-1)  # [.., J, b]
+    first, second, third, last = odd.unbind(-2)
+    above = torch.stack(
+        (second & 7, second >> 3 | (last >> 3 & 1) << 2, third & 7, third >> 3 | last >> 4 << 2), -2
+    )
+    return _as_words(even | above << 5), _as_words((first | last << 5)[..., None, :])
+
+
+def _unpack_fives(words: Tensor, high: Tensor) -> Tensor:
+    """`[.., J, b, p]` of 4 words and 1."""
+    data = torch.cat((words, high), -1)
+    data = (data[..., None] >> _shifts(data, 4, 8)) & 255  # [.., word, b]
+    w0, w1, w2, w3, w4 = (data >> 5).unbind(-2)
+    odd = torch.stack(
+        (
+            data[..., 4, :] & 31,
+            w0 | (w1 & 3) << 3,
+            w2 | (w3 & 3) << 3,
+            w4 | w1 >> 2 << 3 | w3 >> 2 << 4,
+        ),
+        -2,
+    )
+    return torch.stack((data[..., :4, :] & 31, odd), -1)
+
+
 def _pack_pairs(blocks: Tensor) -> Tensor:
     """Two bits of each code `[tile, group, column, J, b, p]`, as 2 words."""
     halves = torch.unflatten(blocks, -3, (2, 2)).transpose(-3, -2)  # [.., J // 2, b, J % 2, p]
     return _as_words(_merge(halves.flatten(-2), 2))
 
 
-def _pack_single_bits(blocks: Tensor) -> Tensor:
-    """One bit of each code, as 1 word."""
-    return _as_words(_merge(blocks.transpose(-3, -2).flatten(-2), 1))
-
-
 def _unpack_pairs(plane: Tensor) -> Tensor:
     """`[.., J, b, p]` of 2 words."""
     parts = (plane[..., None, None] >> (_byte_starts(plane) + _shifts(plane, 4, 2))) & 3
     return torch.unflatten(parts, -1, (2, 2)).transpose(-3, -2).flatten(-4, -3)
-
-
-def _unpack_single_bits(plane: Tensor) -> Tensor:
-    """`[.., J, b, p]` of 1 word."""
-    parts = (plane[..., None] >> (_byte_starts(plane) + _shifts(plane, 8, 1))) & 1
-    return torch.unflatten(parts, -1, (4, 2)).transpose(-3, -2)
 
 
 def _byte_starts(plane: Tensor) -> Tensor:

@@ -33,112 +33,118 @@ DEVICE void update_residual(const Pass& p, const float* added) {
             squares = fma_rn(x, x, squares);
         }
         for (int far = 16; far; far >>= 1) squares += shuffle_xor(squares, far);
-        if (lane == 0) S.warp_sums[warp][r] = squares;
+        if (lane == 0) S.warp_sums[r][warp] = squares;
     }
+    wait_for_copies();  // the norm's weights
     block_barrier();
 #pragma unroll 1
-    for (int r = warp; r < row_end(p); r += WARPS) {
-        float squares = lane < WARPS ? S.warp_sums[lane][r] : 0.f;
-        for (int far = 16; far; far >>= 1) squares += shuffle_xor(squares, far);
-        if (lane == 0) S.inverse_rms[r] = inverse_square_root(squares * (1.f / HIDDEN) + EPS);
+    for (int r = 0; r < row_end(p); r++) {
+        float squares = 0.f;
+#pragma unroll
+        for (int w = 0; w < WARPS; w++) squares += S.warp_sums[r][w];
+        // Everyone comes to the same: no second barrier.
+        S.inverse_rms[r] = inverse_square_root(squares * (1.f / HIDDEN) + EPS);
     }
-    block_barrier();
 }
 
-DEVICE int larger(int a, int b) { return a > b ? a : b; }
-// |f| as bits, which are ordered like it.
-DEVICE int magnitude_bits(float f) { return (int)(float_to_bits(f) & 0x7fffffffu); }
-
-// Where activations come from: what blocks have written in this pass, a row every `stride` floats, or (null) the
-// rows of the residual stream, normed; in the order of `perm` (null: as they are), which is one matrix's or, from pair
-// `first_pair` on (-1: no pairs), of each row's own expert.
+// Where activations come from: fp16 that blocks have written in this pass, row after row, or (null) the rows of the
+// residual stream, normed with what lies at NORM_AT; in the order of `perm` (null: as they are), which is one
+// matrix's or, from pair `first_pair` on (-1: no pairs), of each row's own expert.
 struct Source {
-    const float* written;
-    int stride;
-    const float* norm;
+    const u16* written;
     const short* perm;
     int first_pair;
 };
 
-// Activations k to k + 3 of a row.
-DEVICE float4 load_activations(const Source& source, int row, int k, int width) {
-    const float* from = source.written ? source.written + (size_t)row * source.stride : source.norm;
-    const float* residual = RESIDUAL + row * HIDDEN;
-    float4 v, x = {1.f, 1.f, 1.f, 1.f};
+// The norm's weights, on their way to NORM_AT: they wait for no other block.
+DEVICE void copy_norm(const float* norm) {
+#pragma unroll 1
+    for (int i = threadIdx.x; i < HIDDEN / 4; i += THREADS) copy_16(NORM_AT + i * 16, (const char*)(norm + i * 4));
+}
+
+// Activations k to k + 7 of a row; of what was written and is in order, `written`.
+DEVICE void load_activations(float (&v)[8], const Source& source, int row, int k, int width, uint4 written) {
+    const float *residual = RESIDUAL + row * HIDDEN, *norm = (const float*)SHARED_AT(NORM_AT);
+    if (source.written && !source.perm) {
+        const u32 pairs[4] = {written.x, written.y, written.z, written.w};
+#pragma unroll
+        for (int i = 0; i < 8; i++) v[i] = half_to_float((u16)(pairs[i / 2] >> 16 * (i % 2)));
+        return;
+    }
+    int at[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) at[i] = k + i;
     if (source.perm) {
         const short* own = source.first_pair < 0 ? source.perm : source.perm + (size_t)S.expert[source.first_pair + row] * width;
-        const u32* pairs = (const u32*)(own + k);
-        u32 low = pairs[0], high = pairs[1];
-        int at_0 = low & 0xFFFF, at_1 = low >> 16, at_2 = high & 0xFFFF, at_3 = high >> 16;
-        v = float4{load_fresh(from + at_0), load_fresh(from + at_1), load_fresh(from + at_2), load_fresh(from + at_3)};
-        if (!source.written) x = float4{residual[at_0], residual[at_1], residual[at_2], residual[at_3]};
-    } else {
-        v = load_fresh_4(from + k);
-        if (!source.written) x = *(const float4*)(residual + k);
+        uint4 eight = *(const uint4*)(own + k);
+        const u32 pairs[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+        for (int i = 0; i < 8; i++) at[i] = pairs[i / 2] >> 16 * (i % 2) & 0xFFFF;
     }
-    if (!source.written) {
-        float scale = S.inverse_rms[row];
-        v.x *= x.x * scale, v.y *= x.y * scale, v.z *= x.z * scale, v.w *= x.w * scale;
+    if (source.written) {
+        const u16* from = source.written + (size_t)row * width;
+#pragma unroll
+        for (int i = 0; i < 8; i++) v[i] = half_to_float(load_fresh(from + at[i]));
+        return;
     }
-    return v;
+    float scale = S.inverse_rms[row];
+    if (source.perm) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) v[i] = residual[at[i]] * norm[at[i]] * scale;
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i += 4) {
+        float4 x = *(const float4*)(residual + k + i), w = *(const float4*)(norm + k + i);
+        v[i] = x.x * w.x * scale, v[i + 1] = x.y * w.y * scale, v[i + 2] = x.z * w.z * scale, v[i + 3] = x.w * w.w * scale;
+    }
+}
+
+// Of four whole numbers of 16 bits, two's complement, the higher bytes and the lower ones.
+DEVICE uint2 split_bytes(u32 a, u32 b, u32 c, u32 d) {
+    u32 first = look_up(a, b, 0x5140), last = look_up(c, d, 0x5140);
+    return uint2{look_up(first, last, 0x7632), look_up(first, last, 0x5410)};
 }
 
 // Records of `rows` rows of `groups` * 32 activations each, in the order in which a matrix stores its rows. Not
 // inlined: four places need it in every layer.
 //
-// Eight lanes take a group, four activations each: a load of 16 bytes, and three shuffles where a reduction
-// over a whole warp would serve one group only.
+// Four lanes take a group, rows 8 J to 8 J + 7 each, which are 16 bytes of the record: shuffles are few. Added to
+// 1.5 * 2^23, a number's float has it, rounded, in its lowest bits: conversions are slower.
 NOINLINE void quantize(int groups, int rows, const Source source) {
-    // In step with each other: one alone is a long chain of waiting, more are too much code. On an H200
-    // a pass takes 1.49 ms with 1, 1.45 with 2, 1.48 with 3, 1.64 with 6.
-    constexpr int AT_ONCE = 2;
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, total = rows * groups;
-    int first_k = (lane & 7) * 4, at = ((lane & 6) << 3) + ((lane & 1) << 1);
+    constexpr float MAGIC = 12582912.f;
+    constexpr int AT_ONCE = 3;  // loads of what was written
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, total = rows * groups, j = lane & 3;
 #pragma unroll 1
-    for (int turn = warp * 4; turn < total; turn += WARPS * 4 * AT_ONCE) {
-        int record[AT_ONCE];
-        float4 v[AT_ONCE];
+    for (int turn = warp * 8; turn < total; turn += WARPS * 8 * AT_ONCE) {
+        uint4 written[AT_ONCE];
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
-            // The last group again rather than none, so that there are no branches.
-            int unit = at_most(turn + i * WARPS * 4 + (lane >> 3), total - 1), row = unit / groups;
-            record[i] = X_AT + unit * RECORD;
-            v[i] = load_activations(source, row, (unit - row * groups) * 32 + first_k, groups * 32);
-        }
-        int most_bits[AT_ONCE], sum[AT_ONCE], code[AT_ONCE][4];
-        float largest[AT_ONCE];
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++)
-            most_bits[i] = larger(larger(magnitude_bits(v[i].x), magnitude_bits(v[i].y)),
-                                  larger(magnitude_bits(v[i].z), magnitude_bits(v[i].w)));
-#pragma unroll
-        for (int far = 1; far < 8; far <<= 1)
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) most_bits[i] = larger(most_bits[i], shuffle_xor(most_bits[i], far));
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            largest[i] = bits_to_float((u32)most_bits[i]);
-            largest[i] = largest[i] > 1e-20f ? largest[i] : 1e-20f;
-            float scale = 32512.f * reciprocal(largest[i]);
-            code[i][0] = round_to_int(v[i].x * scale), code[i][1] = round_to_int(v[i].y * scale);
-            code[i][2] = round_to_int(v[i].z * scale), code[i][3] = round_to_int(v[i].w * scale);
-            sum[i] = code[i][0] + code[i][1] + (code[i][2] + code[i][3]);
+            int unit = turn + i * WARPS * 8 + (lane >> 2);
+            written[i] = source.written && !source.perm && unit < total ? load_fresh((const uint4*)source.written + unit * 4 + j) : uint4{0, 0, 0, 0};
         }
 #pragma unroll
-        for (int far = 1; far < 8; far <<= 1)
-#pragma unroll
-            for (int i = 0; i < AT_ONCE; i++) sum[i] += shuffle_xor(sum[i], far);
-#pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
-            unsigned char* bytes = SHARED_AT(record[i] + at);
+            int first = turn + i * WARPS * 8, unit = first + (lane >> 2);
+            if (first >= total) break;
+            int there = at_most(unit, total - 1), row = there / groups, record = X_AT + there * RECORD;
+            float v[8], largest = 1e-20f;
+            load_activations(v, source, row, (there - row * groups) * 32 + j * 8, groups * 32, written[i]);
 #pragma unroll
-            for (int odd = 0; odd < 2; odd++) {
-                int one = code[i][odd], other = code[i][odd + 2];
-                *(u16*)(bytes + 8 * odd) = (u16)((one >> 8 & 255) | (other & 0xFF00));
-                *(u16*)(bytes + 8 * odd + 4) = (u16)((one & 255) | other << 8);
-            }
-            if ((lane & 7) == 0)
-                *(uint2*)SHARED_AT(record[i] + 64) = uint2{float_to_bits(largest[i] * (1.f / 32512.f)), (u32)sum[i]};
+            for (int k = 0; k < 8; k++) largest = larger_size(largest, v[k]);
+            largest = larger_size(largest, shuffle_xor(largest, 1));
+            largest = larger_size(largest, shuffle_xor(largest, 2));
+            float scale = 32512.f * reciprocal(largest);
+            u32 codes[8], sum = 0;
+#pragma unroll
+            for (int k = 0; k < 8; k++) codes[k] = float_to_bits(fma_rn(v[k], scale, MAGIC)), sum += codes[k];
+            sum -= 8 * float_to_bits(MAGIC);
+            sum += (u32)shuffle_xor((int)sum, 1);
+            sum += (u32)shuffle_xor((int)sum, 2);
+            if (unit >= total) continue;
+            uint2 even = split_bytes(codes[0], codes[2], codes[4], codes[6]), odd = split_bytes(codes[1], codes[3], codes[5], codes[7]);
+            *(uint4*)SHARED_AT(record + j * 16) = uint4{even.x, even.y, odd.x, odd.y};
+            if (j == 0) *(uint2*)SHARED_AT(record + 64) = uint2{float_to_bits(largest * (1.f / 32512.f)), sum};
         }
     }
 }

@@ -18,52 +18,22 @@ DEVICE int first_chunk(const Keys& keys, int split) {
     return keys.first + behind + (behind < 0 ? keys.splits : 0);
 }
 
-// Rotate queries into shared memory. The pass's own keys and values go to the cache by every block that will
-// read them: the same bits each time.
-DEVICE void rotate_head(const Pass& p, const Cache& cache, int head) {
-    constexpr int HALF = HEAD_DIM / 2;
-#pragma unroll 1
-    for (int i = threadIdx.x; i < row_end(p) * (PER_KV + 2) * HALF; i += THREADS) {
-        int r = i / ((PER_KV + 2) * HALF), q = i / HALF % (PER_KV + 2), d = i % HALF;
-        int column = q < PER_KV ? head * PER_KV + q : HEADS + (q - PER_KV) * KV_HEADS + head;
-        const float* from = p.scratch + AT_QKV + (size_t)r * QKV + column * HEAD_DIM;
-        float low = load_fresh(from + d), high = load_fresh(from + HALF + d);
-        if (q == PER_KV + 1) {
-            int row = kv_row(p.page_table, p.start + r, head);
-            store_two(cache.values, cache.value_scales, row, d, low, high);
-            continue;
-        }
-        float2 turn = p.rotary[(size_t)(p.start + r) * HALF + d];
-        float a = low * turn.x - high * turn.y, b = high * turn.x + low * turn.y;
-        if (q == PER_KV) {
-            int row = kv_row(p.page_table, p.start + r, head);
-            store_two(cache.keys, cache.key_scales, row, d, a, b);
-        } else {
-            u16* query = (u16*)SHARED_AT(X_AT + (r * PER_KV + q) * QUERY_ROW);
-            query[d] = float_to_half(within_half(a * SCORE_SCALE));
-            query[HALF + d] = float_to_half(within_half(b * SCORE_SCALE));
-        }
-    }
-    block_barrier();
-}
-
-// An online softmax over chunks, of a warp's 16 queries: lane 4 g + t has of queries g and g + 8 the largest score, the
-// weight of the keys that it has seen itself, and dimensions 8 n + 2 t and 8 n + 2 t + 1.
-struct Running {
-    float largest[2], weight[2];
-    float out[HEAD_DIM / 8][4];
-};
-
 // Keys and values of STAGED chunks, all of a block's threads together, on their way into shared memory: the round
 // of chunks whose number among all that the split could have is round * STAGED and more. Zeros where there
 // are none. The rows are padded, so that lanes that read the same piece of neighbouring keys do not collide.
-// Those of this pass may be left for later, or be the only ones.
-enum Which { ALL_KEYS, OLD_KEYS, NEW_KEYS };
+// Those of this pass may be left out: who makes them puts them there.
+enum Which { ALL_KEYS, OLD_KEYS };
 
 DEVICE int chunk_of(const Keys& seen, int split, int round, int i) {
     return (round * STAGED + i) * seen.splits + (seen.splits > 1 ? split : 0);
 }
 DEVICE int staged(int is_value, int i) { return STAGE_AT + (is_value * STAGED + i) * CHUNK * KEY_ROW; }
+// Where a key of a round is staged; -1 if it is another split's or round's.
+DEVICE int staged_key(const Keys& seen, int split, int round, int position) {
+    int chunk = position / CHUNK, i = chunk / seen.splits - round * STAGED;
+    bool is_here = (seen.splits == 1 || chunk % seen.splits == split) && i >= 0 && i < STAGED;
+    return is_here ? staged(0, i) + position % CHUNK * KEY_ROW : -1;
+}
 
 DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int head, int split, int round, Which which) {
     constexpr int LANES = 4, PIECE = 16 / sizeof(Stored), TO_VALUES = STAGED * CHUNK * KEY_ROW;
@@ -71,7 +41,6 @@ DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int 
     for (int key = threadIdx.x / LANES; key < STAGED * CHUNK; key += THREADS / LANES) {
         int position = chunk_of(seen, split, round, key / CHUNK) * CHUNK + key % CHUNK;
         if (which == OLD_KEYS && position >= p.start && position < seen.end) continue;
-        if (which == NEW_KEYS && (position < p.start || position >= seen.end)) continue;
         bool is_there = position < seen.end && position >= seen.oldest;
         int row = kv_row(p.page_table, is_there ? position : p.start, head);
 #pragma unroll
@@ -94,21 +63,59 @@ DEVICE void stage_keys(const Pass& p, const Cache& cache, const Keys& seen, int 
     }
 }
 
+// Rotate queries into shared memory. The pass's own keys and values go to the cache by every block that will
+// read them, the same bits each time; and to shared memory where this block stages them in its first round (-1: not
+// any more).
+DEVICE void rotate_head(const Pass& p, const Cache& cache, const Keys& seen, int head, int split, int round) {
+    constexpr int HALF = HEAD_DIM / 2;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < row_end(p) * (PER_KV + 2) * HALF; i += THREADS) {
+        int r = i / ((PER_KV + 2) * HALF), q = i / HALF % (PER_KV + 2), d = i % HALF;
+        int column = q < PER_KV ? head * PER_KV + q : HEADS + (q - PER_KV) * KV_HEADS + head;
+        const float* from = p.scratch + AT_QKV + (size_t)r * QKV + column * HEAD_DIM;
+        float low = load_fresh(from + d), high = load_fresh(from + HALF + d);
+        int row = 0, to = -1;
+        if (q >= PER_KV) {
+            row = kv_row(p.page_table, p.start + r, head);
+            if (round >= 0) to = staged_key(seen, split, round, p.start + r);
+        }
+        if (q == PER_KV + 1) {
+            store_two(cache.values, cache.value_scales, row, to < 0 ? to : to + STAGED * CHUNK * KEY_ROW, d, low, high);
+            continue;
+        }
+        float2 turn = p.rotary[(size_t)(p.start + r) * HALF + d];
+        float a = low * turn.x - high * turn.y, b = high * turn.x + low * turn.y;
+        if (q == PER_KV) {
+            store_two(cache.keys, cache.key_scales, row, to, d, a, b);
+        } else {
+            u16* query = (u16*)SHARED_AT(X_AT + (r * PER_KV + q) * QUERY_ROW);
+            query[d] = float_to_half(within_half(a * SCORE_SCALE));
+            query[HALF + d] = float_to_half(within_half(b * SCORE_SCALE));
+        }
+    }
+    wait_for_copies();
+    block_barrier();
+}
+
+// An online softmax over chunks, of a warp's 16 queries: lane 4 g + t has of queries g and g + 8 the largest score, the
+// weight of the keys that it has seen itself, and dimensions 8 n + 2 t and 8 n + 2 t + 1.
+struct Running {
+    float largest[2], weight[2];
+    float out[HEAD_DIM / 8][4];
+};
+
 // A chunk for the queries from `first_query` on. `at`: where among the staged chunks it lies.
 DEVICE void attend_chunk(const Pass& p, bool is_sliding, int chunk, int at, int first_query, Running& run) {
     int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
-    int keys = staged(0, at), values = staged(1, at), query = X_AT + (first_query + g) * QUERY_ROW;
+    int keys = staged(0, at), values = staged(1, at), query = X_AT + (first_query + (lane & 15)) * QUERY_ROW + (lane >> 4) * 16;
     float score[2][4] = {};  // of queries g and g + 8, two keys each; of keys 0 to 7 and 8 to 15
 #pragma unroll
-    for (int d = 2 * t; d < HEAD_DIM; d += 16) {
-        u32 a[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) a[i] = *(const u32*)SHARED_AT(query + i % 2 * 8 * QUERY_ROW + (d + i / 2 * 8) * 2);
-#pragma unroll
-        for (int n = 0; n < 2; n++) {
-            int key = keys + (8 * n + g) * KEY_ROW;
-            multiply_halves(score[n], a, load_two(key, d), load_two(key, d + 8));
-        }
+    for (int d = 0; d < HEAD_DIM; d += 16) {
+        u32 a[4], b[4];
+        load_matrices(a, query + d * 2);
+        load_keys(b, keys, d);
+        multiply_halves(score[0], a, b[0], b[1]);
+        multiply_halves(score[1], a, b[2], b[3]);
     }
     float share[2][4];  // likewise
 #pragma unroll
@@ -151,9 +158,11 @@ DEVICE void attend_chunk(const Pass& p, bool is_sliding, int chunk, int at, int 
     const u32 a[4] = {halves(share[0][0], share[0][1]), halves(share[0][2], share[0][3]), halves(share[1][0], share[1][1]),
                       halves(share[1][2], share[1][3])};
 #pragma unroll
-    for (int n = 0; n < HEAD_DIM / 8; n++) {
-        int row = values + 2 * t * KEY_ROW, d = 8 * n + g;
-        multiply_halves(run.out[n], a, load_one_of_two(row, d), load_one_of_two(row + 8 * KEY_ROW, d));
+    for (int n = 0; n < HEAD_DIM / 8; n += 2) {
+        u32 b[4];
+        load_values(b, values, 8 * n);
+        multiply_halves(run.out[n], a, b[0], b[1]);
+        multiply_halves(run.out[n + 1], a, b[2], b[3]);
     }
 }
 
@@ -175,32 +184,33 @@ DEVICE void write_parts(float* parts, int first_query, const Running& run) {
     }
 }
 
-DEVICE float* attended(const Pass& p, int q, int head, int d) {
-    return p.scratch + AT_ATTENDED + (size_t)(q / PER_KV) * ATTENDED + (head * PER_KV + q % PER_KV) * HEAD_DIM + d;
+DEVICE void write_attended(const Pass& p, int q, int head, int d, float value) {
+    u16* row = (u16*)(p.scratch + AT_ATTENDED) + (size_t)(q / PER_KV) * ATTENDED;
+    row[(head * PER_KV + q % PER_KV) * HEAD_DIM + d] = float_to_half(within_half(value));
 }
 
 // Join `count` key warps of this block from `first` on (and round), for each query, into `mine`, or (null) with the
 // sinks to the result. In the order of the warps, wherever the first is; the others have seen nothing.
-DEVICE void join_key_warps(const Pass& p, const Layer& layer, const float* parts, int first, int count, int head, float* mine) {
+DEVICE void join_key_warps(const Pass& p, const float* parts, int first, int count, int head, float* mine) {
 #pragma unroll 1
     for (int i = threadIdx.x; i < row_end(p) * PER_KV * HEAD_DIM; i += THREADS) {
         int q = i / HEAD_DIM, d = i % HEAD_DIM;
-        float sink = layer.sinks[head * PER_KV + q % PER_KV], top = mine ? -1e30f : sink, total = 0.f, sum = 0.f;
-#pragma unroll 4
+        float sink = S.sinks[head * PER_KV + q % PER_KV], top = mine ? -1e30f : sink, total = 0.f, sum = 0.f;
+        float tops[KEY_WARPS];
+#pragma unroll
         for (int w = 0; w < KEY_WARPS; w++) {
-            if ((w - first + KEY_WARPS) % KEY_WARPS >= count) continue;
-            float other = parts[(w * QUERIES + q) * PART + HEAD_DIM];
-            top = other > top ? other : top;
+            bool has_seen = (w - first + KEY_WARPS) % KEY_WARPS < count;
+            tops[w] = has_seen ? parts[(w * QUERIES + q) * PART + HEAD_DIM] : -1e30f;
+            top = tops[w] > top ? tops[w] : top;
         }
-#pragma unroll 4
+#pragma unroll
         for (int w = 0; w < KEY_WARPS; w++) {
-            if ((w - first + KEY_WARPS) % KEY_WARPS >= count) continue;
             const float* part = parts + (w * QUERIES + q) * PART;
-            float shrink = exponential(part[HEAD_DIM] - top);
+            float shrink = exponential(tops[w] - top);  // 0 where it has seen nothing: its part is all zeros
             sum = fma_rn(part[d], shrink, sum), total = fma_rn(part[HEAD_DIM + 1], shrink, total);
         }
         if (!mine) {
-            *attended(p, q, head, d) = sum / (total + exponential(sink - top));
+            write_attended(p, q, head, d, sum / (total + exponential(sink - top)));
             continue;
         }
         mine[q * PART + d] = sum;
@@ -209,13 +219,13 @@ DEVICE void join_key_warps(const Pass& p, const Layer& layer, const float* parts
 }
 
 // Join the splits of a head, and its sinks: one more score per query that takes weight and brings no value.
-DEVICE void join_splits(const Pass& p, const Layer& layer, const Keys& seen, int head) {
+DEVICE void join_splits(const Pass& p, const Keys& seen, int head) {
 #pragma unroll 1
     for (int i = threadIdx.x; i < row_end(p) * PER_KV * HEAD_DIM; i += THREADS) {
         int q = i / HEAD_DIM, d = i % HEAD_DIM, h = head * PER_KV + q % PER_KV;
         const float* all = p.scratch + AT_PARTS + ((size_t)head * QUERIES + q) * PART;
         constexpr size_t STEP = (size_t)KV_HEADS * QUERIES * PART;
-        float sink = layer.sinks[h], top = sink, total = 0.f, sum = 0.f;
+        float sink = S.sinks[h], top = sink, total = 0.f, sum = 0.f;
         // What an idle split has left there is loaded too and not used: loads without conditions overlap.
         float tops[SPLITS], totals[SPLITS], sums[SPLITS];
 #pragma unroll
@@ -234,7 +244,7 @@ DEVICE void join_splits(const Pass& p, const Layer& layer, const Keys& seen, int
             float shrink = exponential(tops[split] - top);
             sum = fma_rn(sums[split], shrink, sum), total = fma_rn(totals[split], shrink, total);
         }
-        *attended(p, q, head, d) = sum / (total + exponential(sink - top));
+        write_attended(p, q, head, d, sum / (total + exponential(sink - top)));
     }
 }
 
@@ -289,16 +299,18 @@ DEVICE void attend(const Pass& p, const Layer& layer, u64 layer_index) {
     for (int unit = blockIdx.x; unit < seen.splits * KV_HEADS; unit += BLOCKS) {
         int head = unit % KV_HEADS, split = unit / KV_HEADS, first = first_chunk(seen, split);
         if (first >= seen.last) continue;
-        rotate_head(p, cache, head);
+        int first_round = first / seen.splits / STAGED;
+        bool is_begun = unit == blockIdx.x;  // the old ones of the first round are there or on their way
+        rotate_head(p, cache, seen, head, split, is_begun ? first_round : -1);
         Running run = {};
         run.largest[0] = run.largest[1] = -1e30f;
-        int first_round = first / seen.splits / STAGED;
 #pragma unroll 1
         for (int round = first_round; chunk_of(seen, split, round, 0) < seen.last; round++) {
-            // Of the first unit's first round the old ones are there or on their way.
-            stage_keys(p, cache, seen, head, split, round, unit == blockIdx.x && round == first_round ? NEW_KEYS : ALL_KEYS);
-            wait_for_copies();
-            block_barrier();
+            if (!is_begun || round > first_round) {
+                stage_keys(p, cache, seen, head, split, round, ALL_KEYS);
+                wait_for_copies();
+                block_barrier();
+            }
 #pragma unroll 1
             for (int i = key_warp; i < STAGED; i += KEY_WARPS) {
                 int chunk = chunk_of(seen, split, round, i);
@@ -311,9 +323,9 @@ DEVICE void attend(const Pass& p, const Layer& layer, u64 layer_index) {
         block_barrier();
         int first_warp = first / seen.splits % KEY_WARPS, chunks = (seen.last - first + seen.splits - 1) / seen.splits;
         bool is_alone = active == 1;
-        join_key_warps(p, layer, parts, first_warp, chunks, head,
+        join_key_warps(p, parts, first_warp, chunks, head,
                        is_alone ? 0 : p.scratch + AT_PARTS + (size_t)(split * KV_HEADS + head) * QUERIES * PART);
-        if (!is_alone && is_last_block(p.tickets + head, active)) join_splits(p, layer, seen, head);
+        if (!is_alone && is_last_block(p.tickets + head, active)) join_splits(p, seen, head);
         block_barrier();
     }
 }

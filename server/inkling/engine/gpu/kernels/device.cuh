@@ -63,8 +63,9 @@ DEVICE void arrive_with_copies(int event) {
 
 // What another block has written in this pass lies in L2, never in our L1.
 DEVICE float load_fresh(const float* at) { return __ldcg(at); }
+DEVICE u16 load_fresh(const u16* at) { return __ldcg(at); }
 DEVICE int load_fresh(const int* at) { return __ldcg(at); }
-DEVICE float4 load_fresh_4(const float* at) { return __ldcg((const float4*)at); }  // 16 bytes, aligned
+DEVICE uint4 load_fresh(const uint4* at) { return __ldcg(at); }
 DEVICE void prefetch_l2(const char* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
 
 // Four products of bytes, added up: a unsigned, b signed; both unsigned.
@@ -86,6 +87,19 @@ DEVICE void multiply_halves(float (&c)[4], const u32 (&a)[4], u32 b_0, u32 b_1) 
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_0), "r"(b_1));
+}
+
+// Four matrices of 8 rows of 8 halves, of which lane 8 m + r says where row r of matrix m lies: each as a lane has its
+// part of an operand, 4 g + t columns 2 t and 2 t + 1 of row g; transposed, rows 2 t and 2 t + 1 of column g.
+DEVICE void load_matrices(u32 (&to)[4], int row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(shared_address(row)));
+}
+DEVICE void load_transposed(u32 (&to)[4], int row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(shared_address(row)));
 }
 
 // A constant that a register keeps. One the compiler sees it moves there again before each use, where it is
@@ -122,6 +136,7 @@ DEVICE float scale_of_step(u32 step, u16 largest) {
 DEVICE float bits_to_float(u32 bits) { return __uint_as_float(bits); }
 DEVICE u32 float_to_bits(float f) { return __float_as_uint(f); }
 DEVICE float fma_rn(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+DEVICE float larger_size(float a, float b) { return fmaxf(fabsf(a), fabsf(b)); }
 DEVICE int round_to_int(float f) { return __float2int_rn(f); }
 DEVICE float exponential(float f) { return __expf(f); }
 DEVICE float reciprocal(float f) {
@@ -144,6 +159,7 @@ DEVICE void block_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(THREADS) : "m
 DEVICE void whole_block_barrier() { __syncthreads(); }  // the feeder too
 
 DEVICE void memory_fence() { __threadfence(); }
+DEVICE void block_fence() { __threadfence_block(); }
 DEVICE u32 atomic_add(u32* at, u32 by) { return atomicAdd(at, by); }
 DEVICE void add_release(u32* at, u32 by) {
     asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(at), "r"(by) : "memory");

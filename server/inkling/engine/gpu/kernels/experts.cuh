@@ -25,22 +25,37 @@ DEVICE void add_router_part(const Pass& p, int columns) {
     }
 }
 
-// The TOP_K experts of each row, best first, and their weights; every block comes to the same.
-DEVICE void choose_experts(const Pass& p, const Layer& layer) {
-    constexpr int TURNS = (BLOCKS + WARPS - 1) / WARPS;
+// What blocks have added up of a row's router logits: each warp has some blocks', a lane its expert's.
+struct RouterParts {
+    float of_blocks[(BLOCKS + WARPS - 1) / WARPS];
+};
+
+DEVICE RouterParts load_router_parts(const Pass& p, int r) {
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    RouterParts parts;
+#pragma unroll
+    for (int t = 0; t * WARPS < BLOCKS; t++) {
+        int block = t * WARPS + warp;
+        bool is_there = block < BLOCKS && lane < EXPERTS;
+        parts.of_blocks[t] = is_there ? load_fresh(p.scratch + AT_ROUTER + ((size_t)block * ROWS + r) * EXPERTS + lane) : 0.f;
+    }
+    return parts;
+}
+DEVICE float sum_of(const RouterParts& parts) {
+    float sum = 0.f;
+#pragma unroll
+    for (int t = 0; t * WARPS < BLOCKS; t++) sum += parts.of_blocks[t];
+    return sum;
+}
+
+// The TOP_K experts of each row, best first, and their weights; every block comes to the same. `first`: of the first
+// row's router logits what this warp has.
+DEVICE void choose_experts(const Pass& p, const Layer& layer, float first) {
     float* of_warps = (float*)SHARED_AT(X_AT);  // [WARPS, ROWS, EXPERTS]: there are no activations now
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
 #pragma unroll 1
     for (int r = 0; r < row_end(p); r++) {
-        float parts[TURNS], sum = 0.f;
-#pragma unroll
-        for (int t = 0; t < TURNS; t++) {
-            int block = t * WARPS + warp;
-            bool is_there = block < BLOCKS && lane < EXPERTS;
-            parts[t] = is_there ? load_fresh(p.scratch + AT_ROUTER + ((size_t)block * ROWS + r) * EXPERTS + lane) : 0.f;
-        }
-#pragma unroll
-        for (int t = 0; t < TURNS; t++) sum += parts[t];
+        float sum = r ? sum_of(load_router_parts(p, r)) : first;
         if (lane < EXPERTS) of_warps[(warp * ROWS + r) * EXPERTS + lane] = sum;
     }
     block_barrier();
@@ -76,43 +91,43 @@ DEVICE float swiglu(float gate, float up) {
     return (up + 1.f) * gate * reciprocal(1.f + exponential(-1.702f * gate));
 }
 
-// Where a tile of a pair has its place among down's items of a turn of pairs.
-DEVICE int down_item(int tiles, int tile, int pair) {
-    return (pair / PAIR_TEAMS * tiles + tile) * PAIR_TEAMS + pair % PAIR_TEAMS;
-}
-
-// The table of items, once the experts are known: gate_up's units, then down's tiles, DOWN_PAIRS pairs a turn.
-DEVICE void plan_experts(const Mix& mix) {
-    constexpr int TILES = 2 * INTER / 8;
+// The table of items, once the experts are known: gate_up's units, then down's tiles, DOWN_PAIRS pairs a turn. Their
+// biases are on their way then. By the last threads: the first have the activations to quantize meanwhile.
+DEVICE void plan_experts(const Mix& mix, const Layer& layer) {
 #pragma unroll 1
-    for (int i = threadIdx.x; i < mix.units + mix.tiles * mix.pairs; i += THREADS) {
+    for (int i = THREADS - 1 - threadIdx.x; i < mix.units + mix.tiles * mix.pairs; i += THREADS) {
+        int at = i, tile;
+        const float* bias = layer.gate_up_bias;
         if (i < mix.units) {
-            int unit = mix.unit + i, pair = unit / TILES;
-            S.items[i] = Item{S.expert[pair] * TILES + unit - pair * TILES, pair / TOP_K * (HIDDEN / 32 * RECORD)};
-            continue;
+            tile = unit_tile(mix.unit + i);
+            S.items[i] = Item{tile, (mix.unit + i) / UNITS_OF_PAIR / TOP_K * (HIDDEN / 32 * RECORD)};
+        } else {
+            int mine = (i - mix.units) / mix.pairs, pair = i - mix.units - mine * mix.pairs, first = pair / DOWN_PAIRS * DOWN_PAIRS;
+            tile = down_tile(mix, mine, pair), bias = layer.down_bias;
+            at = mix.units + first * mix.tiles + down_item(mix.tiles, mine, pair - first);
+            S.items[at] = Item{tile, (pair - first) * (INTER / 32 * RECORD)};
         }
-        int tile = (i - mix.units) / mix.pairs, pair = i - mix.units - tile * mix.pairs, first = pair / DOWN_PAIRS * DOWN_PAIRS;
-        int at = mix.units + first * mix.tiles + down_item(mix.tiles, tile, pair - first);
-        S.items[at] = Item{S.expert[pair] * (HIDDEN / 8) + mix.first_tile + tile, (pair - first) * (INTER / 32 * RECORD)};
+        for (int half = 0; half < 2; half++)
+            copy_16(byte_of(S.item_bias[at]) + half * 16, (const char*)(bias + (size_t)tile * 8 + half * 4));
     }
 }
 
 // The units of gate_up from the block's `done`th on that it takes now; how many.
 DEVICE int next_units(const Mix& mix, int done, bool is_permuted) {
-    constexpr int TILES = 2 * INTER / 8;
     int left = at_most(mix.units - done, EXPERT_ITEMS);
     // Permuted, each expert has an order of its own: one pair at a time.
-    return is_permuted ? at_most(left, TILES - (mix.unit + done) % TILES) : left;
+    return is_permuted ? at_most(left, UNITS_OF_PAIR - (mix.unit + done) % UNITS_OF_PAIR) : left;
 }
 
-DEVICE void finish_gate_up(const Pass& p, int unit, int count) {
-    constexpr int TILES = 2 * INTER / 8;
+DEVICE void finish_gate_up(const Pass& p, const Mix& mix, int done, int count) {
 #pragma unroll 1
     for (int i = threadIdx.x; i < count * 4; i += THREADS) {
-        int item = i / 4, column = i % 4, pair = (unit + item) / TILES, tile = unit + item - pair * TILES;
-        float gate = S.bias[i * 2] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2);
-        float up = S.bias[i * 2 + 1] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2 + 1);
-        p.scratch[AT_GATED + (size_t)pair * INTER + tile * 4 + column] = swiglu(gate, up);
+        int item = i / 4, column = i % 4, unit = mix.unit + done + item, pair = unit / UNITS_OF_PAIR, tile = unit - pair * UNITS_OF_PAIR;
+        const float* bias = S.item_bias[done + item] + column * 2;
+        float gate = bias[0] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2);
+        float up = bias[1] + sum_of<1>(GATE_UP_CUT, item, 0, column * 2 + 1);
+        u16* gated = (u16*)(p.scratch + AT_GATED) + (size_t)pair * INTER;
+        gated[tile * 4 + column] = float_to_half(within_half(swiglu(gate, up)));
     }
 }
 
@@ -124,7 +139,7 @@ DEVICE void finish_down(const Pass& p, const Mix& mix, int first, int pairs) {
 #pragma unroll
         for (int k = 0; k < TOP_K; k++) {
             int item = down_item(mix.tiles, column / 8, row * TOP_K + k);
-            float sum = S.bias[item * 8 + column % 8] + sum_of<1>(DOWN_CUT, item, 0, column % 8);
+            float sum = S.item_bias[mix.units + first * mix.tiles + item][column % 8] + sum_of<1>(DOWN_CUT, item, 0, column % 8);
             mixed = fma_rn(sum, S.weight[r * TOP_K + k], mixed);
         }
         p.scratch[AT_MIXED + (size_t)r * HIDDEN + mix.first_tile * 8 + column] = mixed;
@@ -153,11 +168,11 @@ DEVICE void prefetch_vectors(const Layer& layer) {
 constexpr bool IS_ONE_CUT = GATE_UP_BITS == DOWN_BITS && HIDDEN == INTER;
 
 // Phases D and E. One loop for both, so that the product's code exists once, or once for each of two widths.
-DEVICE void mix_experts(const Pass& p, Ring& ring, const Mix& mix, int index) {
+DEVICE void mix_experts(const Pass& p, Ring& ring, int index) {
     const Layer& layer = S.layers[index];
-    plan_experts(mix);
-    block_barrier();
+    const Mix& mix = S.mix;
     if (threadIdx.x == 0) tell_experts(index);
+    plan_experts(mix, layer);
     bool is_permuted = layer.gate_up.perm;
     int done = 0, first = 0;  // of the units, of the pairs that down has behind it
 #pragma unroll 1
@@ -170,21 +185,16 @@ DEVICE void mix_experts(const Pass& p, Ring& ring, const Mix& mix, int index) {
             grid_arrive(p);
         else if (done + first)
             block_barrier();  // of the last turn nothing is read any more
-        const float* bias = is_down ? layer.down_bias : layer.gate_up_bias;
-#pragma unroll 1
-        for (int i = threadIdx.x; i < count * 2; i += THREADS)
-            copy_16(byte_of(S.bias) + i * 16, (const char*)(bias + (size_t)S.items[items + begin + i / 2].tile * 8 + i % 2 * 4));
         if (is_first_of_down) {
             if (index + 1 < LAYERS) prefetch_vectors((&layer)[1]);
             grid_wait(p);
         }
         // Down's activations are the pairs'; of gate_up's rows, all of them, a permuted pair uses only its own.
         const short* perm = is_down ? layer.down.perm : layer.gate_up.perm;
-        if (perm && !is_down) perm += (size_t)S.expert[(mix.unit + done) / (2 * INTER / 8)] * HIDDEN;
+        if (perm && !is_down) perm += (size_t)S.expert[(mix.unit + done) / UNITS_OF_PAIR] * HIDDEN;
         if (is_down || is_permuted || done == 0)
             quantize((is_down ? INTER : HIDDEN) / 32, is_down ? here : row_end(p),
-                     Source{is_down ? p.scratch + AT_GATED + (size_t)first * INTER : (const float*)0, INTER, layer.post_norm, perm,
-                            is_down ? first : -1});
+                     Source{is_down ? (const u16*)(p.scratch + AT_GATED) + (size_t)first * INTER : (const u16*)0, perm, is_down ? first : -1});
         block_barrier();
         Turn turn = {begin, count, items, 0, 0, 0, 1};
         Cut cut = GATE_UP_CUT;
@@ -198,6 +208,6 @@ DEVICE void mix_experts(const Pass& p, Ring& ring, const Mix& mix, int index) {
         if (is_down)
             finish_down(p, mix, first, here), first += here;
         else
-            finish_gate_up(p, mix.unit + done, count), done += count;
+            finish_gate_up(p, mix, done, count), done += count;
     }
 }

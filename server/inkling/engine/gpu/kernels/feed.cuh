@@ -98,35 +98,37 @@ DEVICE void feed_tile(Ring& ring, const Mat& m, int tile, Cut cut) {
     }
 }
 
-// The table of items is that of layer `index`. A count and no event: a block that has no tile in a layer, as of a
+// The experts are those of layer `index`. A count and no event: a block that has no tile in a layer, as of a
 // small model, may be a layer ahead of its feeder.
 DEVICE void tell_experts(int index) {
-    memory_fence();
+    block_fence();
     *(volatile int*)&S.layers_known = index + 1;
 }
 DEVICE void wait_for_experts(int index) {
     while (*(volatile int*)&S.layers_known <= index) spin();
-    memory_fence();
+    block_fence();
 }
 
 // All that a block multiplies in a pass, in its order: the feeder's life.
-DEVICE void feed(const Pass& p, const Mix& mix) {
+DEVICE void feed(const Pass& p) {
+    const Mix mix = S.mix;
     if (BULK_COPIES && threadIdx.x > THREADS) return;  // one lane is enough
-    int first_qkv = share_begin(blockIdx.x, QKV / 8), end_qkv = share_begin(blockIdx.x + 1, QKV / 8);
     Ring ring = {};
 #pragma unroll 1
     for (int index = 0; index < LAYERS; index++) {
         const Layer& layer = p.layers[index];
 #pragma unroll 1
-        for (int i = first_qkv; i < end_qkv; i++) feed_tile<ATTENTION_BITS>(ring, layer.qkv, i, QKV_CUT);
+        for (int i = 0; i < mix.qkv_tiles; i++) feed_tile<ATTENTION_BITS>(ring, layer.qkv, mix.first_qkv + i, QKV_CUT);
 #pragma unroll 1
         for (int i = 0; i < mix.tiles; i++) feed_tile<ATTENTION_BITS>(ring, layer.out, mix.first_tile + i, OUT_CUT);
         wait_for_experts(index);
 #pragma unroll 1
-        for (int i = 0; i < mix.units; i++) feed_tile<GATE_UP_BITS>(ring, layer.gate_up, S.items[i].tile, GATE_UP_CUT);
+        for (int i = 0; i < mix.units; i++) feed_tile<GATE_UP_BITS>(ring, layer.gate_up, unit_tile(mix.unit + i), GATE_UP_CUT);
 #pragma unroll 1
-        for (int i = 0; i < mix.tiles * mix.pairs; i++)
-            feed_tile<DOWN_BITS>(ring, layer.down, S.items[mix.units + i].tile, DOWN_CUT);
+        for (int pair = 0; pair < mix.pairs; pair += PAIR_TEAMS)  // as down_item has it
+#pragma unroll 1
+            for (int i = 0; i < mix.tiles * PAIR_TEAMS; i++)
+                feed_tile<DOWN_BITS>(ring, layer.down, down_tile(mix, i / PAIR_TEAMS, pair + i % PAIR_TEAMS), DOWN_CUT);
     }
     int end = p.first_logits < row_end(p) ? share_begin(blockIdx.x + 1, VOCAB / 8) : 0;
 #pragma unroll 1

@@ -214,16 +214,22 @@ def _values(words_ptr, high_ptr, at, inside, scale, BITS: tl.constexpr):
         word1, word3 = tl.split(words13)
         low_plane = word0
         high_plane = word0
+        odd0 = word0
+        odd1 = word1
+        odd2 = word2
+        odd3 = word3
         if BITS == 5:
-            low_plane = tl.load(high_ptr + at, mask=inside, other=0)
-            high_plane = low_plane
+            odd0 = tl.load(high_ptr + at, mask=inside, other=0)
+            odd1 = _of_bytes(word0, 5, 0, 7) | _of_bytes(word1, 5, 3, 3)
+            odd2 = _of_bytes(word2, 5, 0, 7) | _of_bytes(word3, 5, 3, 3)
+            odd3 = _of_bytes(odd0, 5, 0, 7) | _of_bytes(word1, 7, 3, 1) | _of_bytes(word3, 7, 4, 1)
         if BITS == 6:
             low_plane = tl.load(high_ptr + at * 2, mask=inside, other=0)
             high_plane = tl.load(high_ptr + at * 2 + 1, mask=inside, other=0)
-        rows0 = _eight_rows(word0, word0, low_plane, scale, 0, BITS)
-        rows8 = _eight_rows(word1, word1, low_plane, scale, 1, BITS)
-        rows16 = _eight_rows(word2, word2, high_plane, scale, 2, BITS)
-        rows24 = _eight_rows(word3, word3, high_plane, scale, 3, BITS)
+        rows0 = _eight_rows(word0, odd0, low_plane, scale, 0, BITS)
+        rows8 = _eight_rows(word1, odd1, low_plane, scale, 1, BITS)
+        rows16 = _eight_rows(word2, odd2, high_plane, scale, 2, BITS)
+        rows24 = _eight_rows(word3, odd3, high_plane, scale, 3, BITS)
     joined = tl.join(tl.join(rows0, rows16), tl.join(rows8, rows24))
     if BITS == _MXFP4:
         ordered = tl.permute(joined, (0, 4, 5, 2, 3, 1))
@@ -278,6 +284,8 @@ def _two_rows(word, plane, scale, J: tl.constexpr, I: tl.constexpr, BITS: tl.con
     """
     if BITS == 8:
         codes = (word >> (8 * (I // 2))) & 0x00FF00FF
+    elif BITS == 5:
+        codes = (word >> (8 * (I // 2))) & 0x001F001F
     elif BITS == 3 and J < 3:
         codes = _moved(word, 8 * (I // 2) + 3 * (I % 2), 0, 0x00070007)
     elif BITS == 3:
@@ -285,11 +293,15 @@ def _two_rows(word, plane, scale, J: tl.constexpr, I: tl.constexpr, BITS: tl.con
         codes = _moved(word, 8 * (I // 2) + 6, 0, 0x00030003) | highest
     else:
         codes = (word >> (4 * I)) & 0x000F000F
-    if BITS == 5:
-        codes = codes | _moved(plane, 8 * (I // 2) + 2 * J + I % 2, 4, 0x00100010)
     if BITS == 6:
         codes = codes | _moved(plane, 8 * (I // 2) + 2 * ((2 * J + I % 2) % 4), 4, 0x00300030)
     return _scaled(codes | 0x64006400, 1024 + (1 << (BITS - 1)), scale)
+
+
+@triton.jit
+def _of_bytes(word, FROM: tl.constexpr, TO: tl.constexpr, MASK: tl.constexpr):
+    """Of each byte the bits MASK from FROM on, moved to TO."""
+    return (word >> (FROM - TO)) & ((MASK << TO) * 0x01010101)
 
 
 @triton.jit

@@ -17,10 +17,11 @@
 //
 // The steps of a layer; every block computes what it needs of the inputs by itself:
 //   A  residual += experts' output; norm; q, k, v            -> qkv
-//   B  rotary, append to the KV cache, attention             -> attended
+//   B  rotary, append to the KV cache, attention             -> attended, fp16
 //   C  attention's output matrix; its part of router logits  -> projected, router parts
-//   D  residual += projected; norm; choose experts; gate, up -> gated
+//   D  residual += projected; norm; choose experts; gate, up -> gated, fp16
 //   E  down, weighted sum of the experts                     -> mixed
+// Every block reads all of what the others wrote, and what goes through L2 then is 132 times as much: hence fp16.
 //
 // Compiled at run time for one model (step.py defines the upper-case constants and puts the files
 // together), or as C++ for tests that run the same code on a CPU (tests/unit/gpu/emulator.h).
@@ -109,9 +110,9 @@ struct Pass {
 // Where the parts of `scratch` begin, in floats.
 constexpr size_t AT_QKV = 0;
 constexpr size_t AT_ATTENDED = AT_QKV + ROWS * QKV;
-constexpr size_t AT_PROJECTED = AT_ATTENDED + ROWS * ATTENDED;
+constexpr size_t AT_PROJECTED = AT_ATTENDED + ROWS * ATTENDED / 2;
 constexpr size_t AT_GATED = AT_PROJECTED + ROWS * HIDDEN;
-constexpr size_t AT_MIXED = AT_GATED + PAIRS * INTER;
+constexpr size_t AT_MIXED = AT_GATED + PAIRS * INTER / 2;
 constexpr size_t AT_ROUTER = AT_MIXED + ROWS * HIDDEN;
 constexpr size_t AT_PARTS = AT_ROUTER + (size_t)BLOCKS * ROWS * EXPERTS;
 constexpr size_t AT_BEST = AT_PARTS + (size_t)SPLITS * KV_HEADS * QUERIES * PART;
@@ -123,11 +124,10 @@ constexpr int EXPERT_ITEMS = 24;  // tiles of gate_up between two block barriers
 constexpr int HEAD_TILES = ROWS < 4 ? 24 / ROWS : 4;  // of the head, likewise
 // The table of items: a layer's tiles of gate_up, then of down.
 constexpr int MOST_ITEMS = (PAIRS * 2 * INTER / 8 + BLOCKS - 1) / BLOCKS + HIDDEN_TILES * PAIRS;
-// Tiles of any matrix between two block barriers.
-constexpr int TURN_TILES = most(most(EXPERT_ITEMS, HIDDEN_TILES * DOWN_PAIRS), QKV_TILES);
 // Parts of shared memory, in bytes: the residual stream, quantized activations, partial sums.
 constexpr int SHARED_RESIDUAL = ROWS * HIDDEN * 4;
-constexpr int SHARED_X = most(most(most(ROWS * most(HIDDEN, ATTENDED), DOWN_PAIRS * INTER) / 32 * RECORD, WARPS * ROWS * EXPERTS * 4),
+constexpr int NORM_OFFSET = most(ROWS * HIDDEN / 32 * RECORD, WARPS * ROWS * EXPERTS * 4);
+constexpr int SHARED_X = most(most(most(ROWS * ATTENDED, DOWN_PAIRS * INTER) / 32 * RECORD, NORM_OFFSET + HIDDEN * 4),
                               QUERY_TILES * 16 * QUERY_ROW + most(KEY_WARPS * QUERIES * PART * 4, 2 * STAGED * CHUNK * KEY_ROW));
 constexpr int SHARED_SUMS =
     most(most(most(QKV_TILES, HEAD_TILES) * TEAM, most(QKV_TILES, HIDDEN_TILES) * WARPS) * ROWS,
@@ -138,14 +138,28 @@ struct Item {  // an expert's tile to multiply, and the activations it meets
     int x;     // offset of the first row's records, in bytes
 };
 
+// What a block has of the matrices: tiles of qkv; units of gate_up (tiles of all rows' experts); tiles of down,
+// which are also its tiles of `out`.
+struct Mix {
+    int first_qkv, qkv_tiles;  // the first, and how many
+    int unit, units;
+    int first_tile, tiles;
+    int pairs;  // of a row and one of its experts
+};
+
 struct Block {  // what the threads of a block share beside the large parts
     Layer layers[LAYERS];
+    Mix mix;  // not in registers, of which the products need all
     Item items[MOST_ITEMS];
-    alignas(16) float bias[TURN_TILES * 8];
+    alignas(16) float bias[most(QKV_TILES, HIDDEN_TILES) * 8];  // of phases A and C
     alignas(16) float norm[HIDDEN_TILES * 8];  // of this block's columns of the residual
-    alignas(16) float router[EXPERTS][HIDDEN_TILES * 8];
+    alignas(16) float sinks[HEADS];
+    union {  // never needed at a time
+        alignas(16) float router[EXPERTS][HIDDEN_TILES * 8];
+        alignas(16) float item_bias[MOST_ITEMS][8];
+    };
     float columns[ROWS][HIDDEN_TILES * 8];  // this block's columns of the new residual, times the norm
-    float warp_sums[WARPS][ROWS];
+    alignas(16) float warp_sums[ROWS][WARPS];
     float inverse_rms[ROWS];
     float weight[PAIRS];
     int expert[PAIRS];
@@ -168,6 +182,7 @@ constexpr int MOST_QUAD = most(most(QUAD_BYTES<ATTENTION_BITS>, QUAD_BYTES<HEAD_
 
 // Shared memory: where its parts begin, in bytes.
 constexpr int X_AT = SHARED_RESIDUAL, SLOTS_AT = X_AT + SHARED_X, BLOCK_AT = SLOTS_AT + SHARED_SUMS;
+constexpr int NORM_AT = X_AT + NORM_OFFSET;  // the norm's weights, fp32, behind what is quantized with them
 constexpr int STAGE_AT = X_AT + QUERY_TILES * 16 * QUERY_ROW;  // attention's keys and values
 constexpr int RING_AT = BLOCK_AT + (int)(sizeof(Block) + 15) / 16 * 16;
 // The ring of slots for pieces of weights, and two kinds of events: a slot is full, a slot is free.
@@ -197,18 +212,23 @@ extern "C" __device__ u64 sizes[2] = {SCRATCH, FREE_AT + RING * 8};
 DEVICE int row_end(const Pass& p) { return ROWS == 1 ? 1 : p.num_rows; }
 DEVICE int share_begin(int block, int units) { return block * units / BLOCKS; }
 
-// What a block has of phases D and E: units of gate_up (tiles of all rows' experts), and tiles of down, which are
-// also its tiles of `out`.
-struct Mix {
-    int unit, units;  // the first, and how many
-    int first_tile, tiles;
-    int pairs;  // of a row and one of its experts
-};
+constexpr int UNITS_OF_PAIR = 2 * INTER / 8;
+// The tiles over all experts that they are.
+DEVICE int unit_tile(int unit) {
+    int pair = unit / UNITS_OF_PAIR;
+    return S.expert[pair] * UNITS_OF_PAIR + unit - pair * UNITS_OF_PAIR;
+}
+DEVICE int down_tile(const Mix& mix, int tile, int pair) { return S.expert[pair] * (HIDDEN / 8) + mix.first_tile + tile; }
+// Where a tile of a pair has its place among down's items of a turn of pairs.
+DEVICE int down_item(int tiles, int tile, int pair) {
+    return (pair / PAIR_TEAMS * tiles + tile) * PAIR_TEAMS + pair % PAIR_TEAMS;
+}
 
 DEVICE Mix mix_of(const Pass& p) {
-    constexpr int UNITS = TOP_K * 2 * INTER / 8;  // of a row
+    constexpr int UNITS = TOP_K * UNITS_OF_PAIR;  // of a row
     int rows = row_end(p), unit = share_begin(blockIdx.x, rows * UNITS), first_tile = share_begin(blockIdx.x, HIDDEN / 8);
-    return Mix{unit, share_begin(blockIdx.x + 1, rows * UNITS) - unit, first_tile,
+    int first_qkv = share_begin(blockIdx.x, QKV / 8);
+    return Mix{first_qkv, share_begin(blockIdx.x + 1, QKV / 8) - first_qkv, unit, share_begin(blockIdx.x + 1, rows * UNITS) - unit, first_tile,
                share_begin(blockIdx.x + 1, HIDDEN / 8) - first_tile, rows * TOP_K};
 }
 

@@ -43,7 +43,6 @@ DEVICE u32 four_codes(const Codes<BITS>& codes, const Tables& tables) {
         return J % 2 == 0 ? (P ? half.y : half.x) : (P ? half.w : half.z);
     }
     const uint4& w = codes.words[0];
-    constexpr int ORDER = 2 * J + P;
     if (BITS == 3 && J == 3) return moved<6, 0>(P ? w.y : w.x, 3) | moved<6 + P, 2>(w.z, 1);
     u32 word = J == 0 ? w.x : J == 1 ? w.y : J == 2 ? w.z : w.w;
     if (BITS == 3) return moved<3 * P, 0>(word, 7);
@@ -51,8 +50,13 @@ DEVICE u32 four_codes(const Codes<BITS>& codes, const Tables& tables) {
         u32 nibbles = P ? word >> 16 : word;  // in the table of the other sign they find 0
         return look_up(tables.positive, 0x18141210u, nibbles) | look_up(tables.negative, 0x00040608u, nibbles ^ 0x8888u);
     }
+    if (BITS == 5) {
+        if (!P || !J) return moved<0, 0>(P ? codes.high[0] : word, 31);
+        if (J == 3) return moved<5, 0>(codes.high[0], 7) | moved<7, 3>(w.y, 1) | moved<7, 4>(w.w, 1);
+        return moved<5, 0>(J == 1 ? w.x : w.z, 7) | moved<5, 3>(J == 1 ? w.y : w.w, 3);
+    }
+    constexpr int ORDER = 2 * J + P;
     u32 low = (P ? word >> 4 : word) & 0x0F0F0F0Fu;
-    if (BITS == 5) return low | moved<ORDER, 4>(codes.high[0], 1);
     if (BITS == 6) return low | moved<2 * (ORDER % 4), 4>(codes.high[(BITS == 6) && J >= 2], 3);
     return low;
 }
