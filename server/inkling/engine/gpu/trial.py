@@ -8,8 +8,10 @@ returns, this process must end, and a file left behind tells the next one.
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import random
+import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +30,14 @@ Forward = Callable[[Sequence[int], int, int], Tensor]
 
 # Tokens before those that are compared: more than a window, several chunks of keys.
 _DEPTH = 256
-_RUN = 8
+_RUN = 16
 _REPEATS = 4
-# Of a token's logits, as norms. On an H200 it is 0.001; logits that have nothing to do with the right
-# ones are off by 1.4.
-_MOST_ERROR = 0.05
-# For 72 passes of some milliseconds; all that compiles has done so before.
+# Of a token's logits, as norms: the median and the largest. On an H200 the median is 0.0002 to 0.001, and 0.015 with random
+# MXFP4 experts. Where a router stands between near equals, rounding chooses another expert: 0.18 was seen. Logits that
+# have nothing to do with the right ones are off by 1.4.
+_MEDIAN_ERROR = 0.1
+_LARGEST_ERROR = 0.7
+# For 148 passes of some milliseconds; all that compiles has done so before.
 _LONGEST_S = 30.0
 
 
@@ -71,10 +75,14 @@ def find_fault(fused: Forward, expected: Expected, most_rows: int) -> str | None
     """
     run, start = expected.token_ids, expected.start
     alone = [fused([token_id], start + at, 1)[0] for at, token_id in enumerate(run)]
-    for got, want in zip(alone, expected.logits, strict=True):
-        error = float((got - want).norm() / want.norm())
-        if not error < _MOST_ERROR:  # nor NaN
-            return f"its logits are off by {error:.1%}"
+    pairs = zip(alone, expected.logits, strict=True)
+    errors = [float((got - want).norm() / want.norm()) for got, want in pairs]
+    if any(map(math.isnan, errors)):
+        return "its logits are no numbers"
+    if (median := statistics.median(errors)) >= _MEDIAN_ERROR:
+        return f"its logits are off by {median:.1%}"
+    if (largest := max(errors)) >= _LARGEST_ERROR:
+        return f"a token's logits are off by {largest:.1%}"
     for _ in range(_REPEATS):
         for size in range(1, most_rows + 1):
             for at in range(0, len(run) - size + 1, size):
