@@ -1,4 +1,4 @@
-"""exllamav3's dynamic generator on an EXL3 checkpoint, in process and without HTTP.
+"""exllamav3's dynamic generator on an EXL3 checkpoint of random weights, in process and without HTTP.
 
 Measured from the token ids to the generator's first and last streamed result.
 """
@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from .base import Shapes, Timing, module
+from .random_exl3 import write_exl3
 
 CACHED_TOKENS = 16_384  # as many as our engine keeps by default
 
 
 class ExLlamaV3Peer:
-    """`folder`: an EXL3 checkpoint with its tokenizer. `swa_full` keeps whole sliding-window layers;
-    its default keeps their last window and snapshots of it."""
+    """`folder`: where the random checkpoint is, or is written to when it is not there. `swa_full` keeps
+    whole sliding-window layers; its default keeps their last window and snapshots of it."""
 
     max_keys: int | None = None
 
@@ -26,8 +27,11 @@ class ExLlamaV3Peer:
 
     def start(self, folder: Path | None, shapes: Shapes) -> None:
         if folder is None:
-            raise ValueError("exllamav3 needs a checkpoint: exllamav3=FOLDER")
+            raise ValueError("exllamav3 needs a folder for its model: exllamav3=FOLDER")
         self._package = module("exllamav3")
+        if not (folder / "config.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_exl3(folder, shapes)
         config = self._package.Config.from_directory(str(folder))
         self._model: Any = self._package.Model.from_config(config, swa_full=self._swa_full)
         cache = self._package.Cache(self._model, max_num_tokens=CACHED_TOKENS)

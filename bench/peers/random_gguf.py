@@ -50,11 +50,15 @@ def _add_settings(gguf: Any, writer: Any, shapes: Shapes) -> None:
     writer.add_rope_scaling_orig_ctx_len(4096)
 
 
-def _add_vocabulary(gguf: Any, writer: Any, size: int) -> None:
-    # The byte alphabet of a GPT-2 vocabulary: llama.cpp looks for the newline in it.
+def byte_alphabet() -> list[str]:
+    """How a GPT-2 vocabulary writes each byte. Engines look for the newline in it."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = (chr(256 + index) for index in range(256))
-    alphabet = [chr(byte) if byte in printable else next(others) for byte in range(256)]
+    return [chr(byte) if byte in printable else next(others) for byte in range(256)]
+
+
+def _add_vocabulary(gguf: Any, writer: Any, size: int) -> None:
+    alphabet = byte_alphabet()
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-4o")
     writer.add_token_list([*alphabet, *(f"token{id_}" for id_ in range(256, size))])
