@@ -29,6 +29,7 @@ class ExLlamaV3Peer:
         if folder is None:
             raise ValueError("exllamav3 needs a folder for its model: exllamav3=FOLDER")
         self._package = module("exllamav3")
+        folder = folder / f"random-{shapes.layers}x{shapes.hidden}"
         if not (folder / "config.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_exl3(folder, shapes)

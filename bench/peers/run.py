@@ -46,7 +46,8 @@ PEERS: dict[str, tuple[str, Callable[[Any], Peer]]] = {
 }
 TOKENS = 24  # of a completion
 DECODED = 129  # for tokens a second; the first is prefill
-DECODE_RUNS = 3
+DECODE_RUNS = 3, 15  # at least, at most
+DECODE_S = 10.0  # after which no more of them are begun
 GRACE_S = 150.0  # to load, and to end
 
 
@@ -87,8 +88,12 @@ def replay(peer: Peer, steps: list[Step], deadline: float) -> dict[str, list[dic
 
 def decode_rate(peer: Peer, step: Step) -> float | None:
     """Tokens a second behind a prompt, the median of some runs."""
-    rates = []
-    for _ in range(DECODE_RUNS):
+    rates: list[float] = []
+    least, most = DECODE_RUNS
+    deadline = time.monotonic() + DECODE_S
+    for run in range(most):
+        if run >= least and time.monotonic() > deadline:
+            break
         timing = ask(peer, step, DECODED)
         if timing is not None and timing.tokens > 1:
             rates.append(1000 * (timing.tokens - 1) / (timing.total_ms - timing.ttft_ms))

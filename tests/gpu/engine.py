@@ -25,7 +25,7 @@ from inkling.engine.pick import demo_folder
 from inkling.engine.sampling import Sampling
 from inkling.engine.vocabulary import Vocabulary
 from inkling.tokenizer import Tokenizer
-from tests.gpu.report import Found
+from tests.gpu.report import Found, of_fused
 
 NUM_PAGES = 200
 PAGE_LEN = 16
@@ -33,9 +33,8 @@ TRACES = 200
 CANCELS = 1000
 COMPLETION_LEN = 16
 NEAR = 0.1  # log-probability
-ROUNDING = (
-    2**-11
-)  # the largest of fp16, relative, as a standard deviation: norms are not the only ones
+# fp16's largest relative rounding, as a standard deviation: only norms are rounded here, and stand for all.
+ROUNDING = 2**-11
 
 
 @dataclass
@@ -77,9 +76,8 @@ class Demo:
 def checks() -> Iterator[Found]:
     """All of them with the fused kernel, and what Triton must do where there is none."""
     demo = Demo()
-    yield _warm_is_fresh(demo)
-    yield _same_with_drafts(demo)
-    yield _no_page_leaks(demo)
+    for check in (_warm_is_fresh, _same_with_drafts, _no_page_leaks):
+        yield of_fused(demo.model, check(demo))
     yield _warm_is_fresh(Demo(is_fused=False))
 
 
@@ -106,7 +104,7 @@ def _warm_is_fresh(demo: Demo) -> Found:
 
     Prefill and decoding are different kernels and round differently, so what was decoded before and
     is prefilled now may tip a choice. Fails if one differs for which rounding does not bring the two tokens within
-    NEAR of each other (log-probability).
+    NEAR of each other (log-probability), or if more than one trace in twenty differs.
     """
     generator, _ = demo.generator()
     # With pages of its own: an empty cache on the warm one's would write over them.
@@ -134,8 +132,8 @@ def _warm_is_fresh(demo: Demo) -> Found:
         "leads there in fp32": " ".join(f"{lead:.3f}" for lead in leads),
         "the least of them when rounded": " ".join(f"{lead:.3f}" for lead in nearest),
     }
-    is_ok = max(nearest, default=0.0) < NEAR
-    kernels = "fused kernel" if demo.model.max_rows > 1 else "Triton alone"
+    is_ok = max(nearest, default=0.0) < NEAR and len(leads) <= TRACES // 20
+    kernels = "fused kernel" if demo.is_fused else "Triton alone"
     return Found(f"warm is fresh but for rounding ({kernels})", is_ok, figures)
 
 
@@ -153,7 +151,7 @@ def _continued(demo: Demo, generator: Generator, prompt: list[int]) -> list[int]
 
 
 def _leads(oracle: GptOss[Tensor], warm: list[int], fresh: list[int]) -> list[float]:
-    """By how much the fp32 reference prefers the fresh one of the first two tokens that differ, in
+    """How much the fp32 reference prefers fresh's token over warm's where they first differ, in
     log-probability; then the same with some random roundings of what comes out of each norm.
     """
     pairs = enumerate(zip(warm, fresh, strict=False))
@@ -162,8 +160,8 @@ def _leads(oracle: GptOss[Tensor], warm: list[int], fresh: list[int]) -> list[fl
     kv = oracle.new_kv(len(pages), PAGE_LEN)
 
     def lead() -> float:
-        logprobs = oracle.forward(fresh[:at], 0, pages, kv, 1)[0].log_softmax(-1)
-        return float(logprobs[fresh[at]] - logprobs[warm[at]])
+        logits = oracle.forward(fresh[:at], 0, pages, kv, 1)[0]
+        return float(logits[fresh[at]] - logits[warm[at]])
 
     def rounded(x: Tensor, weight: Tensor, eps: float) -> Tensor:
         normed = norm(x, weight, eps)
@@ -189,8 +187,9 @@ def _same_with_drafts(demo: Demo) -> Found:
         drafted, accepted = drafted + done.usage.drafted, accepted + done.usage.accepted
         without = _tokens(demo.generator(lookup=False)[0], *demo.job(prompt, 48))
         num_different += with_drafts != without
+    is_ok = num_different == 0 and accepted > 0
     figures = {"prompts": 50, "drafted": drafted, "accepted": accepted, "differ": num_different}
-    return Found("the same greedy tokens with drafts and without", num_different == 0, figures)
+    return Found("the same greedy tokens with drafts and without", is_ok, figures)
 
 
 def _no_page_leaks(demo: Demo) -> Found:

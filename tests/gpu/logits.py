@@ -16,7 +16,7 @@ from inkling.engine.gpu.triton_pass import BUCKETS, GraphedPass, TritonPass
 from inkling.engine.gpu.weights import GpuWeights
 from inkling.engine.model.config import GptOssConfig
 from inkling.engine.model.paged_kv import PagedKV
-from tests.gpu.report import Found, compare_logits, free
+from tests.gpu.report import Found, compare_logits, free, of_fused
 from tests.unit.gpu.models import TINY, random_weights, reference
 from tests.unit.model.gpt_oss_cases import fields
 
@@ -94,7 +94,7 @@ def _against_transformers(
             _poison(kv)
             got = _in_passes(model, kv, pages, token_ids, 3)[keep]
             label = f"{name}: {length} tokens, 3 a pass (fused kernel)"
-            yield _of_fused(model, compare_logits(label, got, want, is_edge))
+            yield of_fused(model, compare_logits(label, got, want, is_edge))
             # Rewind to a third, go elsewhere, rewind again and come back.
             third = length // 3
             model.forward(token_ids[::-1][: length - third], third, pages, kv, 1)
@@ -159,9 +159,10 @@ def _rows_and_graphs(weights: GpuWeights) -> Iterator[Found]:
         together = _in_passes(model, kv, pages, token_ids, rows)
         name = f"fused kernel: {rows} tokens a pass, bit for bit one at a time"
         is_equal = torch.equal(alone, together)
-        yield _of_fused(model, Found(name, is_equal, {"rows": len(token_ids)}))
+        yield of_fused(model, Found(name, is_equal, {"rows": len(token_ids)}))
     twice = _in_passes(model, kv, pages, token_ids, 1)
-    yield Found("fused kernel: the same bits each time", torch.equal(alone, twice), {})
+    found = Found("fused kernel: the same bits each time", torch.equal(alone, twice), {})
+    yield of_fused(model, found)
     eager = TritonPass(config, weights)
     graphed = GraphedPass(eager, kv, len(pages))
     table = torch.tensor(pages, dtype=torch.int32, device=CUDA)
@@ -192,7 +193,7 @@ def _eight_bits(weights: GpuWeights) -> Iterator[Found]:
         for size in (CHUNK_LEN, 3):
             logits[bits, size] = _in_passes(model, kv, pages, token_ids, size)
     yield compare_logits(f"KV of 8 bits: {CHUNK_LEN} a pass", logits[8, CHUNK_LEN], want)
-    yield _of_fused(model, compare_logits("KV of 8 bits: 3 a pass", logits[8, 3], want))
+    yield of_fused(model, compare_logits("KV of 8 bits: 3 a pass", logits[8, 3], want))
     free()
     cost = compare_logits("", logits[8, 3], logits[16, 3])
     yield Found("what 8 bits cost against 16 (no limit is set)", True, cost.figures)
@@ -215,7 +216,7 @@ def _long_context(weights: GpuWeights) -> Found:
     got = _in_passes(model, kv, pages, token_ids, 4, start=length)
     want = ours.forward(token_ids[length:], length, pages, wide, 24)
     found = compare_logits("true shapes: behind 32,000 tokens, 4 a pass", got, want)
-    return _of_fused(model, found)
+    return of_fused(model, found)
 
 
 def _large_activations(weights: GpuWeights) -> Found:
@@ -229,14 +230,7 @@ def _large_activations(weights: GpuWeights) -> Found:
     want = ours.forward(token_ids, 0, pages, wide, 300)
     first = model.forward(token_ids[:200], 0, pages, kv, 200)
     got = torch.cat((first, _in_passes(model, kv, pages, token_ids, 1, start=200)))
-    return _of_fused(model, compare_logits("true shapes: activations of 4e4", got, want))
-
-
-def _of_fused(model: GpuModel, found: Found) -> Found:
-    """A check of the fused kernel, which fails where Triton serves in its place."""
-    if model.max_rows > 1:
-        return found
-    return replace(found, is_ok=False, figures={**found.figures, "served by": "Triton"})
+    return of_fused(model, compare_logits("true shapes: activations of 4e4", got, want))
 
 
 def _in_passes(

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import random
-import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,10 +31,10 @@ Forward = Callable[[Sequence[int], int, int], Tensor]
 _DEPTH = 256
 _RUN = 16
 _REPEATS = 4
-# Of a token's logits, as norms: the median and the largest. On an H200 the median is 0.0002 to 0.001, and 0.015 with random
-# MXFP4 experts. Where a router stands between near equals, rounding chooses another expert: 0.18 was seen. Logits that
-# have nothing to do with the right ones are off by 1.4.
-_MEDIAN_ERROR = 0.1
+# Of a token's logits, as norms: of three tokens in four, and of all. On an H200 the median is 0.0002 to 0.0006, and 0.002 to
+# 0.015 with random MXFP4 experts. Where a router stands between near equals, rounding chooses another expert: 0.18
+# was seen for one of 16. Logits that have nothing to do with the right ones are off by 1.4.
+_MOST_ERROR = 0.1
 _LARGEST_ERROR = 0.7
 # For 148 passes of some milliseconds; all that compiles has done so before.
 _LONGEST_S = 30.0
@@ -78,11 +77,12 @@ def find_fault(fused: Forward, expected: Expected, most_rows: int) -> str | None
     pairs = zip(alone, expected.logits, strict=True)
     errors = [float((got - want).norm() / want.norm()) for got, want in pairs]
     if any(map(math.isnan, errors)):
-        return "its logits are no numbers"
-    if (median := statistics.median(errors)) >= _MEDIAN_ERROR:
-        return f"its logits are off by {median:.1%}"
-    if (largest := max(errors)) >= _LARGEST_ERROR:
-        return f"a token's logits are off by {largest:.1%}"
+        return "its logits are not numbers"
+    errors.sort()
+    if (most := errors[3 * len(errors) // 4]) >= _MOST_ERROR:
+        return f"its logits are off by {most:.1%}"
+    if errors[-1] >= _LARGEST_ERROR:
+        return f"a token's logits are off by {errors[-1]:.1%}"
     for _ in range(_REPEATS):
         for size in range(1, most_rows + 1):
             for at in range(0, len(run) - size + 1, size):
